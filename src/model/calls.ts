@@ -1,0 +1,43 @@
+/**
+ * The calls that change an instance, as the controller takes them: parsed, validated, defaults not filled in.
+ * `goalId` is the idempotency key, drawn by the caller.
+ */
+import type { BackendConfigInput } from "./backend-config.ts";
+import type { CodeRef } from "./code-ref.ts";
+import type { EndpointSpec } from "./endpoint.ts";
+import type { BackendTag, EndpointTag, GoalId } from "./ids.ts";
+import type { GoalState } from "./records.ts";
+import type { ErrorBody } from "./error-codes.ts";
+
+export type Call = { readonly goalId: GoalId } & (
+  | { readonly kind: "createBackend"; readonly tag: BackendTag; readonly code: CodeRef; readonly config: BackendConfigInput; readonly app?: string | undefined }
+  | { readonly kind: "updateBackendConfig"; readonly tag: BackendTag; readonly config: BackendConfigInput }
+  | { readonly kind: "restartBackend"; readonly tag: BackendTag }
+  | { readonly kind: "deleteBackend"; readonly tag: BackendTag; readonly force: boolean }
+  | {
+      readonly kind: "createEndpoint";
+      readonly tag: EndpointTag;
+      readonly spec: EndpointSpec;
+      readonly traffic: Readonly<Record<string, number>>;
+      readonly shadows: Readonly<Record<string, number>>;
+      readonly app?: string | undefined;
+    }
+  | { readonly kind: "deleteEndpoint"; readonly tag: EndpointTag }
+  | { readonly kind: "setTraffic"; readonly tag: EndpointTag; readonly traffic: Readonly<Record<string, number>> }
+  | { readonly kind: "shadowTraffic"; readonly tag: EndpointTag; readonly backend: BackendTag; readonly proportion: number }
+  | { readonly kind: "stop" }
+  | { readonly kind: "shutdown" }
+);
+
+export type CallKind = Call["kind"];
+
+/** A goal as people and clients see it. */
+export interface Goal {
+  readonly id: string;
+  readonly state: GoalState;
+  readonly progress?: { readonly done: number; readonly total: number } | undefined;
+  /** Who has not applied it yet: replica, proxy or program names. */
+  readonly laggards?: readonly string[] | undefined;
+  readonly supersededBy?: string | undefined;
+  readonly error?: ErrorBody | undefined;
+}

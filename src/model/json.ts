@@ -1,0 +1,3 @@
+/** JSON values, the only values that hard state holds. */
+
+export type Json = string | number | boolean | null | { readonly [key: string]: Json } | readonly Json[];

@@ -1,0 +1,37 @@
+/**
+ * What a process of an instance is started with. The agent and the controller get one JSON argument; actors get the path of their
+ * local file (`ActorFile`). `launch.json` holds the agent's, so that any process of the instance may start it again.
+ */
+import type { HttpConfig } from "./records.ts";
+import type { ProcessIdentity } from "./places.ts";
+
+export interface AgentLaunch {
+  readonly instance: string;
+  readonly node: string;
+  readonly stateDir: string;
+  readonly runDir: string;
+  /** Wanted HTTP options; they replace the saved ones only where given. */
+  readonly http: Partial<HttpConfig>;
+  /** A non-detached instance ends, and is erased, when this process goes. */
+  readonly owner: ProcessIdentity | undefined;
+  /** `files`: stdout and stderr of every process go to log files; `inherit`: to the agent's own. */
+  readonly output: "files" | "inherit";
+  /** Started by `start` or `run`: a stopped instance runs again. A rescue never resumes. */
+  readonly resume: boolean;
+  /** Flags of the Node runtime that every process of ours needs. */
+  readonly execArgv: readonly string[];
+}
+
+export interface ControllerLaunch {
+  readonly instance: string;
+  readonly instanceId: string;
+  readonly node: string;
+  readonly stateDir: string;
+  readonly runDir: string;
+  /** Lives of this node's controller: names its socket. */
+  readonly incarnation: number;
+  readonly http: Partial<HttpConfig>;
+  readonly resume: boolean;
+  /** Every process of this instance is new: nobody else can be listening. */
+  readonly firstLife: boolean;
+}

@@ -1,0 +1,60 @@
+/**
+ * The agent's socket (`<run>/agent.sock`): JSON lines in both directions. Every actor, controller and connected program dials it, says
+ * `hello`, and re-dials every DIAL_INTERVAL_MS for life; an agent that comes back adopts by these hellos. The same socket tells
+ * everybody where the leading controller is. A line is at most MAX_LINK_LINE_BYTES.
+ */
+import type { ActorState, Address, Intent, Offers } from "./actor.ts";
+import type { BackendConfig } from "./backend-config.ts";
+import type { ErrorBody } from "./error-codes.ts";
+import type { ActorName, InstanceId } from "./ids.ts";
+
+export const LINK_PROTOCOL = 1;
+
+/** What an actor knows of itself; sent whole at each change and after each hello. */
+export interface ActorReport {
+  readonly state: Exclude<ActorState, "exited">;
+  readonly address: Address | undefined;
+  /** Config revision applied; 0 = none yet. */
+  readonly configRevision: number;
+  /** A failed start (then the process exits by itself) or a failed reconfigure. */
+  readonly error: ErrorBody | undefined;
+  readonly offers: Offers | undefined;
+  readonly health: "healthy" | "unhealthy";
+}
+
+export interface Leader {
+  /** `unix:/…/c-3.sock`. */
+  readonly address: Address;
+  /** Create revision of the leader key. */
+  readonly epoch: number;
+}
+
+export type ToAgent =
+  | {
+      readonly kind: "hello";
+      readonly protocol: number;
+      readonly instanceId: InstanceId;
+      /** `client`: a program or CLI that only follows the leader. */
+      readonly role: "replica" | "proxy" | "controller" | "client";
+      readonly actor: ActorName | undefined;
+      readonly incarnation: number;
+      readonly pid: number;
+    }
+  | { readonly kind: "report"; readonly report: ActorReport }
+  /** A controller leads now. */
+  | { readonly kind: "leading"; readonly leader: Leader }
+  /** The sender has committed to the store: look now. */
+  | { readonly kind: "committed" }
+  | { readonly kind: "pong"; readonly id: number };
+
+export type FromAgent =
+  | { readonly kind: "welcome"; readonly leader: Leader | undefined; readonly instanceId: InstanceId }
+  /** The hello does not fit: another instance, an unknown actor, an older incarnation. The sender exits when told so as an actor. */
+  | { readonly kind: "refused"; readonly reason: string }
+  | { readonly kind: "leader"; readonly leader: Leader | undefined }
+  /** To replicas: apply this configuration, then report its revision. */
+  | { readonly kind: "configure"; readonly configRevision: number; readonly config: BackendConfig }
+  /** To replicas and proxies: finish what is open, then exit 0. `kill` never travels: the agent sends SIGKILL. */
+  | { readonly kind: "intent"; readonly intent: Exclude<Intent, { kind: "kill" }> }
+  | { readonly kind: "committed" }
+  | { readonly kind: "ping"; readonly id: number };

@@ -1,0 +1,66 @@
+/**
+ * Where things lie, given the two folders of an instance on a node. `state` survives reboots, `run` (sockets, lock) need not.
+ * How the folders themselves are chosen is in `adapters/places.ts`.
+ */
+import { fileNameOf, ordinalOf, type ActorName } from "./ids.ts";
+
+export const stateFiles = (stateDir: string) =>
+  ({
+    store: `${stateDir}/maitred.db`,
+    /** argv and environment with which any process may start the agent again. */
+    launch: `${stateDir}/launch.json`,
+    token: `${stateDir}/token`,
+    logs: `${stateDir}/logs`,
+    log: (process: string) => `${stateDir}/logs/${fileNameOf(process)}.log`,
+    /** The agent's local truth, one file per actor. */
+    actors: `${stateDir}/actors`,
+    actor: (actor: ActorName) => `${stateDir}/actors/${fileNameOf(actor)}.json`,
+    /** Counts the lives of this node's agent. */
+    nodeIncarnation: `${stateDir}/node-incarnation`,
+    /** A proxy's last snapshots, stamped with the instance id. */
+    snapshot: `${stateDir}/proxy-snapshot.json`,
+    tombstone: `${stateDir}/tombstone`,
+  }) as const;
+
+export const runFiles = (runDir: string) =>
+  ({
+    /** JSON: InstanceFile. Gone or replaced = the instance is over. */
+    instance: `${runDir}/instance`,
+    lock: `${runDir}/agent.lock`,
+    agentSocket: `${runDir}/agent.sock`,
+    /** Symbolic link to the leading controller's socket, for `curl --unix-socket` and the CLI. */
+    controllerLink: `${runDir}/controller.sock`,
+    controllerSocket: (incarnation: number) => `${runDir}/c-${incarnation}.sock`,
+    actorSocket: (actor: ActorName, incarnation: number) => `${runDir}/${ordinalOf(actor)}-${incarnation}.sock`,
+  }) as const;
+
+/** Content of `<run>/instance`: how CLI and clients find an instance, and what actors watch. */
+export interface InstanceFile {
+  readonly id: string;
+  readonly name: string;
+  readonly stateDir: string;
+  readonly createdAt: number;
+}
+
+/** Content of an actor's local file; also what the actor's process is started with (its path is the one argument). */
+export interface ActorFile {
+  readonly instanceId: string;
+  readonly instance: string;
+  readonly stateDir: string;
+  readonly runDir: string;
+  readonly assignment: import("./actor.ts").Assignment;
+  readonly incarnation: number;
+  /** Unknown until the spawn has returned. */
+  readonly process: ProcessIdentity | undefined;
+  readonly failedStarts: number;
+  /** Timestamp of this incarnation's start. */
+  readonly startedAt: number;
+}
+
+/** A process, told apart from a later one with the same pid. */
+export interface ProcessIdentity {
+  readonly pid: number;
+  /** Field 22 of /proc/<pid>/stat: clock ticks after boot (on macOS: `ps -o lstart`). */
+  readonly startTime: string;
+  readonly bootId: string;
+}

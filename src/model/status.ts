@@ -1,0 +1,56 @@
+/** `status --json` and `GET /v1/status`: the instance as people see it. Firm: fields are added, never renamed. */
+import type { ActorState } from "./actor.ts";
+import type { BackendConfigInput } from "./backend-config.ts";
+import type { Goal } from "./calls.ts";
+import type { CodeRef } from "./code-ref.ts";
+import type { HttpMethod } from "./endpoint.ts";
+import type { HttpConfig } from "./records.ts";
+
+export interface ProcessStatus {
+  readonly name: string;
+  readonly kind: "agent" | "controller" | "proxy" | "replica";
+  readonly node: string;
+  readonly pid: number | undefined;
+  readonly state: ActorState;
+  readonly incarnation: number;
+  readonly restarts: number;
+  readonly uptimeMs: number;
+  /** Last error of this process, one sentence. */
+  readonly error?: string | undefined;
+  /** Where it answers. */
+  readonly address?: string | undefined;
+}
+
+export interface BackendStatus {
+  readonly tag: string;
+  /** `env` values masked. */
+  readonly config: BackendConfigInput;
+  readonly code: CodeRef;
+  readonly replicas: { readonly wanted: number; readonly running: number };
+  readonly goal: Goal | undefined;
+  /** Why it is not as wanted, one sentence; absent when it is. */
+  readonly reason?: string | undefined;
+}
+
+export interface EndpointStatus {
+  readonly tag: string;
+  readonly route: string | undefined;
+  readonly methods: readonly HttpMethod[] | undefined;
+  readonly traffic: Readonly<Record<string, number>>;
+  readonly shadows: Readonly<Record<string, number>>;
+}
+
+export interface Status {
+  readonly schemaVersion: number;
+  readonly instance: string;
+  readonly phase: "running" | "stopping" | "stopped" | "erasing";
+  readonly http: HttpConfig;
+  /** Base URLs that answer HTTP now. */
+  readonly urls: readonly string[];
+  /** Where backend code is loaded from: the folder itself, until code digests are kept. */
+  readonly codeFrom: "folder";
+  readonly endpoints: readonly EndpointStatus[];
+  readonly backends: readonly BackendStatus[];
+  readonly goals: readonly Goal[];
+  readonly processes: readonly ProcessStatus[];
+}

@@ -1,0 +1,33 @@
+/** Byte streams between processes: unix sockets and TCP. Callbacks never run inside the call that registers them. */
+import type { Address } from "../model/actor.ts";
+
+export interface SocketEvents {
+  /** Outgoing connections: established. */
+  onOpen?(): void;
+  onData(bytes: Uint8Array): void;
+  /** The buffer is below its mark again. */
+  onDrain(): void;
+  /** Exactly once, whatever ended it. */
+  onClose(error: Error | undefined): void;
+}
+
+export interface Socket {
+  /** Queues bytes; false = above the mark, wait for onDrain before producing more. */
+  write(bytes: Uint8Array): boolean;
+  pause(): void;
+  resume(): void;
+  /** Sends what is queued, then closes. */
+  end(): void;
+  destroy(): void;
+}
+
+export interface Listening {
+  readonly address: Address;
+  /** Stops accepting; open sockets live on. Removes a unix socket's file. */
+  close(): Promise<void>;
+}
+
+export interface Transport {
+  connect(address: Address, events: SocketEvents): Socket;
+  listen(address: Address, accept: (socket: Socket) => SocketEvents): Promise<Listening>;
+}
