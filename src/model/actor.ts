@@ -26,7 +26,10 @@ export interface ProxySpec {
 
 export type ActorSpec = ReplicaSpec | ProxySpec;
 
-export type Intent = { readonly kind: "run" } | { readonly kind: "drain"; readonly timeoutMs: number } | { readonly kind: "kill" };
+export type Intent =
+  | { readonly kind: "run" }
+  | { readonly kind: "drain"; readonly timeoutMs: number }
+  | { readonly kind: "kill" };
 
 export interface Assignment {
   readonly actor: ActorName;

@@ -52,7 +52,9 @@ export type BackendConfigField = keyof BackendConfig;
 
 /** What the user set: some of the fields. Absent = default. */
 export type BackendConfigInput = {
-  readonly [K in BackendConfigField]?: (K extends "resources" ? Partial<Resources> : K extends "autoscaling" ? Partial<Autoscaling> : BackendConfig[K]) | undefined;
+  readonly [K in BackendConfigField]?:
+    | (K extends "resources" ? Partial<Resources> : K extends "autoscaling" ? Partial<Autoscaling> : BackendConfig[K])
+    | undefined;
 };
 
 export const DEFAULT_BACKEND_CONFIG: BackendConfig = {
@@ -87,7 +89,9 @@ export const DEFAULT_AUTOSCALING_DELAYS = { upDelayMs: 5_000, downDelayMs: 60_00
  * scale: replicas come or go · router: told to routers · replica: pushed to running replicas, acknowledged ·
  * controller: read when next needed · rolling: replicas are replaced.
  */
-export const UPDATE_KIND: { readonly [K in BackendConfigField]: "scale" | "router" | "replica" | "controller" | "rolling" } = {
+export const UPDATE_KIND: {
+  readonly [K in BackendConfigField]: "scale" | "router" | "replica" | "controller" | "rolling";
+} = {
   numReplicas: "scale",
   maxConcurrentQueries: "replica",
   maxQueuedQueries: "router",
@@ -114,8 +118,11 @@ export const UPDATE_KIND: { readonly [K in BackendConfigField]: "scale" | "route
 
 /** Fills in the defaults: `resolveBackendConfig({ numReplicas: 2 }).maxConcurrentQueries` is 100. */
 export const resolveBackendConfig = (input: BackendConfigInput): BackendConfig => {
-  const set = Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined)) as Partial<BackendConfig>;
-  const autoscaling = input.autoscaling === undefined ? undefined : { ...DEFAULT_AUTOSCALING_DELAYS, ...input.autoscaling };
+  const set = Object.fromEntries(
+    Object.entries(input).filter(([, value]) => value !== undefined),
+  ) as Partial<BackendConfig>;
+  const autoscaling =
+    input.autoscaling === undefined ? undefined : { ...DEFAULT_AUTOSCALING_DELAYS, ...input.autoscaling };
   return {
     ...DEFAULT_BACKEND_CONFIG,
     ...set,

@@ -10,7 +10,13 @@ import type { GoalState } from "./records.ts";
 import type { ErrorBody } from "./error-codes.ts";
 
 export type Call = { readonly goalId: GoalId } & (
-  | { readonly kind: "createBackend"; readonly tag: BackendTag; readonly code: CodeRef; readonly config: BackendConfigInput; readonly app?: string | undefined }
+  | {
+      readonly kind: "createBackend";
+      readonly tag: BackendTag;
+      readonly code: CodeRef;
+      readonly config: BackendConfigInput;
+      readonly app?: string | undefined;
+    }
   | { readonly kind: "updateBackendConfig"; readonly tag: BackendTag; readonly config: BackendConfigInput }
   | { readonly kind: "restartBackend"; readonly tag: BackendTag }
   | { readonly kind: "deleteBackend"; readonly tag: BackendTag; readonly force: boolean }
@@ -24,7 +30,12 @@ export type Call = { readonly goalId: GoalId } & (
     }
   | { readonly kind: "deleteEndpoint"; readonly tag: EndpointTag }
   | { readonly kind: "setTraffic"; readonly tag: EndpointTag; readonly traffic: Readonly<Record<string, number>> }
-  | { readonly kind: "shadowTraffic"; readonly tag: EndpointTag; readonly backend: BackendTag; readonly proportion: number }
+  | {
+      readonly kind: "shadowTraffic";
+      readonly tag: EndpointTag;
+      readonly backend: BackendTag;
+      readonly proportion: number;
+    }
   | { readonly kind: "stop" }
   | { readonly kind: "shutdown" }
 );

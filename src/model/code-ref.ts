@@ -1,6 +1,6 @@
 /**
  * Where the code of a backend is found. A replica imports it; nobody else does.
- * Constructor arguments are JSON; `{ "$ref": "embed" }` stands for a handle of that endpoint.
+ * Constructor arguments are JSON; `{ "$endpoint": "embed" }` stands for a handle of that endpoint.
  */
 import type { Json } from "./json.ts";
 import type { BackendTag } from "./ids.ts";

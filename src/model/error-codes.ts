@@ -65,6 +65,7 @@ export const ERROR_CODES = {
   // ── user-facing words used in the wrong place
   "no-context": entry(500, "context() was called outside a handler."),
   "no-instance": entry(500, "A handle was used in a process that is not connected to an instance."),
+  "not-a-stream": entry(400, "A call's result was iterated, and it is a single value."),
   "method-not-reachable": entry(400, "Life-cycle and underscore names are not reachable through a handle."),
   "app-invalid": entry(400, "The app file's default export is not something that can be served."),
   // ── instance and processes

@@ -20,6 +20,13 @@ export interface AgentLaunch {
   readonly resume: boolean;
   /** Flags of the Node runtime that every process of ours needs. */
   readonly execArgv: readonly string[];
+  /** Also answer REST and long polls on TCP, with the token of the state folder. */
+  readonly api?: ApiListener | undefined;
+}
+
+export interface ApiListener {
+  readonly host: string;
+  readonly port: number;
 }
 
 export interface ControllerLaunch {
@@ -34,4 +41,5 @@ export interface ControllerLaunch {
   readonly resume: boolean;
   /** Every process of this instance is new: nobody else can be listening. */
   readonly firstLife: boolean;
+  readonly api?: ApiListener | undefined;
 }

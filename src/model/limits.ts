@@ -117,3 +117,21 @@ export const KEEP_ALIVE_TIMEOUT_MS = 75_000;
 export const MAX_CONNECTIONS = 20_000;
 /** REST bodies are small configuration. */
 export const MAX_REST_BODY_BYTES = 900_000;
+
+// ── client
+/** Pause before a call that got no answer is sent again; a controller is back within 1 s. */
+export const CONTROL_RETRY_INTERVAL_MS = 50;
+/** A client gives a call up when no controller has answered for this long. */
+export const CONTROL_GONE_MS = 30_000;
+/** One request of a wait for a goal. */
+export const GOAL_WAIT_MS = 20_000;
+
+// ── batching
+/** A batch that its declaration does not bound: the ancestor's default. */
+export const DEFAULT_MAX_BATCH_SIZE = 10;
+/** The ancestor's default too: a batch is what arrived together, nobody waits. */
+export const DEFAULT_BATCH_WAIT_TIMEOUT_MS = 0;
+
+// ── timers
+/** The longest delay that Node's timers take, 2^31 - 1; a longer one would fire at once. */
+export const MAX_TIMER_MS = 2_147_483_647;

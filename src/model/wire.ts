@@ -82,7 +82,12 @@ export type QueryHead = QueryBase &
         readonly callMethod: string | undefined;
       }
     /** `handle(body, send)`: body is MessagePack; the reply is a value, an HTTP reply when the door returns a Response. */
-    | { readonly kind: "door"; readonly method: string; readonly headers: FlatHeaders; readonly query: Readonly<Record<string, string>> }
+    | {
+        readonly kind: "door";
+        readonly method: string;
+        readonly headers: FlatHeaders;
+        readonly query: Readonly<Record<string, string>>;
+      }
     /** `handle.method(...args)`: body is MessagePack of the argument array; the reply is a value. */
     | { readonly kind: "method"; readonly name: string }
   );

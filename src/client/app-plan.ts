@@ -1,0 +1,71 @@
+/**
+ * What an app file asks for, as the calls that make it: one createBackend for each backend, one createEndpoint for each endpoint.
+ * A file whose default export is a function, class, `fetch` object or other single thing is an app of one backend and one endpoint
+ * `/*`, both named after the file.
+ */
+import { type AppDefinition, appDefinitionOf, backendRefOf } from "../api/api.ts";
+import { ServeError } from "../base/serve-error.ts";
+import { isName, NAME_RULE } from "../model/ids.ts";
+import type { Json } from "../model/json.ts";
+import { type CodeBody, jsonArgs, moduleUrlOf } from "./code.ts";
+
+/** JSON: it crosses from the process that loaded the file. */
+export interface AppPlan {
+  readonly name: string;
+  readonly backends: readonly { readonly tag: string; readonly code: CodeBody; readonly config: Json }[];
+  readonly endpoints: readonly { readonly tag: string; readonly endpoint: Json }[];
+}
+
+export const planApp = (file: { readonly url: string; readonly defaultExport: unknown }): AppPlan => {
+  const stem = stemOf(file.url);
+  const app = appDefinitionOf(file.defaultExport);
+  if (app !== undefined) return planOfApp(app, { url: file.url, stem });
+  refuseNonTarget(file.defaultExport, stem);
+  return {
+    name: stem,
+    backends: [{ tag: stem, code: { module: file.url }, config: {} }],
+    endpoints: [{ tag: stem, endpoint: { route: "/*", backend: stem } }],
+  };
+};
+
+const planOfApp = (app: AppDefinition, file: { readonly url: string; readonly stem: string }): AppPlan => ({
+  name: checkedName(app.name ?? file.stem, "the app's name"),
+  backends: Object.entries(app.backends).map(([tag, entry]) => {
+    const reference = backendRefOf(entry.run);
+    const code: CodeBody =
+      reference === undefined
+        ? { module: file.url, appBackend: tag, args: jsonArgs(entry.args ?? [], `backend "${tag}"`) }
+        : {
+            module: moduleUrlOf(
+              reference.module.startsWith(".") ? new URL(reference.module, file.url) : reference.module,
+            ),
+            export: reference.export,
+            args: jsonArgs(reference.args, `backend "${tag}"`),
+          };
+    return { tag, code, config: (entry.config ?? {}) as Json };
+  }),
+  endpoints: Object.entries(app.endpoints).map(([tag, endpoint]) => ({ tag, endpoint: endpoint as unknown as Json })),
+});
+
+const refuseNonTarget = (value: unknown, stem: string): void => {
+  if (typeof value === "function" || (typeof value === "object" && value !== null)) return;
+  const got =
+    value === undefined
+      ? "has no default export"
+      : `has a default export of type ${value === null ? "null" : typeof value}`;
+  throw new ServeError(
+    "app-invalid",
+    `the app file "${stem}" ${got}. Export a function, a class, a fetch object or defineApp({ … }) as default.`,
+  );
+};
+
+/** `file:///srv/hello.world.ts` → `hello.world`. */
+const stemOf = (url: string): string => {
+  const name = decodeURIComponent(new URL(url).pathname.split("/").at(-1) ?? "").replace(/\.[cm]?[jt]sx?$/, "");
+  return checkedName(name, "the app file's name (it names the instance)");
+};
+
+const checkedName = (name: string, what: string): string => {
+  if (isName(name)) return name;
+  throw new ServeError("tag-invalid", `${what} is "${name}"; it must be ${NAME_RULE}.`);
+};

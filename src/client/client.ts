@@ -1,0 +1,216 @@
+/**
+ * The client of an instance: every call of the public API, over REST, and handles over a router of this process.
+ * Calls that change something wait for their goal unless told otherwise; a controller that dies meanwhile is waited for.
+ */
+import type {
+  App,
+  Backend,
+  BackendConfig,
+  BackendStatus,
+  Client,
+  Endpoint,
+  EndpointStatus,
+  Explanation,
+  Goal,
+  HandleFor,
+  Handles,
+  HttpConfig,
+  PlannedAction,
+  ProcessStatus,
+  Status,
+  Wait,
+} from "../api/api.ts";
+import { suggestion } from "../base/did-you-mean.ts";
+import { ServeError } from "../base/serve-error.ts";
+import type { Status as FullStatus } from "../model/status.ts";
+import { codeBodyOf } from "./code.ts";
+import { Control, type ControlPorts } from "./control.ts";
+
+export { type AppPlan, planApp } from "./app-plan.ts";
+export { moduleUrlOf } from "./code.ts";
+export { Control, type ControlPorts } from "./control.ts";
+
+export interface ClientPorts extends ControlPorts {
+  /** A handle of an endpoint, typed by the caller; opens the router at its first call. */
+  readonly handle: (endpoint: string) => unknown;
+  /** Ends router and links of this process. */
+  readonly disconnect: () => Promise<void>;
+  /** Resolves when nothing of the instance is left on this machine. */
+  readonly untilGone: () => Promise<void>;
+  /** This client started the instance and it is not detached. */
+  readonly owned: boolean;
+}
+
+const tagPath = (kind: "backends" | "endpoints", tag: string): string => `/v1/${kind}/${encodeURIComponent(tag)}`;
+
+export class ServeClient<A = unknown> implements Client<A> {
+  readonly #ports: ClientPorts;
+  readonly #control: Control;
+  #urls: readonly string[] = [];
+  #closed = false;
+
+  private constructor(ports: ClientPorts) {
+    this.#ports = ports;
+    this.#control = new Control(ports);
+  }
+
+  /** Resolves when the instance has answered. */
+  static async connect<A>(ports: ClientPorts): Promise<ServeClient<A>> {
+    const client = new ServeClient<A>(ports);
+    client.#urls = (await client.#control.read<FullStatus>("/v1/status")).urls;
+    return client;
+  }
+
+  get urls(): readonly string[] {
+    return this.#urls;
+  }
+
+  async createBackend<T>(
+    tag: string,
+    backend: Backend<T>,
+    config?: BackendConfig<NoInfer<T>>,
+    wait?: Wait,
+  ): Promise<Goal> {
+    const code = codeBodyOf(backend, `backend "${tag}"`);
+    return this.#change(
+      "PUT",
+      tagPath("backends", tag),
+      { ...code, ...(config === undefined ? {} : { config }) },
+      wait,
+    );
+  }
+
+  updateBackendConfig<T = unknown>(tag: string, config: Partial<BackendConfig<T>>, wait?: Wait): Promise<Goal> {
+    return this.#change("PATCH", `${tagPath("backends", tag)}/config`, config, wait);
+  }
+
+  restartBackend(tag: string, wait?: Wait): Promise<Goal> {
+    return this.#change("POST", `${tagPath("backends", tag)}/restart`, undefined, wait);
+  }
+
+  deleteBackend(tag: string, options: { force?: boolean | undefined } & Wait = {}): Promise<Goal> {
+    return this.#change("DELETE", `${tagPath("backends", tag)}?force=${options.force === true}`, undefined, options);
+  }
+
+  createEndpoint(tag: string, endpoint: Endpoint, wait?: Wait): Promise<Goal> {
+    return this.#change("PUT", tagPath("endpoints", tag), endpoint, wait);
+  }
+
+  deleteEndpoint(tag: string, wait?: Wait): Promise<Goal> {
+    return this.#change("DELETE", tagPath("endpoints", tag), undefined, wait);
+  }
+
+  setTraffic(endpoint: string, weights: Readonly<Record<string, number>>, wait?: Wait): Promise<Goal> {
+    return this.#change("PUT", `${tagPath("endpoints", endpoint)}/traffic`, { weights }, wait);
+  }
+
+  shadowTraffic(endpoint: string, backend: string, proportion: number, wait?: Wait): Promise<Goal> {
+    const path = `${tagPath("endpoints", endpoint)}/shadows/${encodeURIComponent(backend)}`;
+    return this.#change("PUT", path, { proportion }, wait);
+  }
+
+  async deploy(_app: App, _wait?: Wait): Promise<Goal> {
+    throw notYet("deploy");
+  }
+
+  async plan(_app: App): Promise<readonly PlannedAction[]> {
+    throw notYet("plan");
+  }
+
+  explain(target: string): Promise<readonly Explanation[]> {
+    return this.#control.read(`/v1/explain/${encodeURIComponent(target)}`);
+  }
+
+  async getBackendConfig(tag: string): Promise<BackendConfig> {
+    const backends = await this.listBackends();
+    const found = backends.find((backend) => backend.tag === tag);
+    if (found === undefined) {
+      const near = suggestion(
+        tag,
+        backends.map((backend) => backend.tag),
+      );
+      throw new ServeError("backend-unknown", `backend "${tag}" does not exist.${near}`, { details: { tag } });
+    }
+    return found.config;
+  }
+
+  async listBackends(): Promise<readonly BackendStatus[]> {
+    return (await this.status()).backends;
+  }
+
+  async listEndpoints(): Promise<readonly EndpointStatus[]> {
+    return (await this.status()).endpoints;
+  }
+
+  async listReplicas(backend?: string): Promise<readonly ProcessStatus[]> {
+    const replicas = (await this.status()).processes.filter((process) => process.kind === "replica");
+    return backend === undefined ? replicas : replicas.filter((process) => process.name.startsWith(`${backend}#`));
+  }
+
+  async listProxies(): Promise<readonly ProcessStatus[]> {
+    return (await this.status()).processes.filter((process) => process.kind === "proxy");
+  }
+
+  getHttpConfig(): Promise<HttpConfig> {
+    return this.#control.read("/v1/http-config");
+  }
+
+  async status(): Promise<Status> {
+    const status = await this.#control.read<FullStatus>("/v1/status");
+    this.#urls = status.urls;
+    return status as Status;
+  }
+
+  waitForGoal(
+    id: string,
+    options?: {
+      timeoutMs?: number | undefined;
+      signal?: AbortSignal | undefined;
+      onProgress?: ((goal: Goal) => void) | undefined;
+    },
+  ): Promise<Goal> {
+    return this.#control.waitForGoal(id, options);
+  }
+
+  getHandle<K extends keyof Handles<A> & string>(endpoint: K): Handles<A>[K];
+  getHandle<T = unknown>(endpoint: string): HandleFor<T>;
+  getHandle(endpoint: string): never {
+    return this.#ports.handle(endpoint) as never; // typed by the overloads
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    if (this.#ports.owned && !this.#ports.isGone()) await this.#end("shutdown");
+    await this.#ports.disconnect();
+    this.#ports.transport.close();
+  }
+
+  async stop(): Promise<void> {
+    await this.#end("stop");
+  }
+
+  async shutdown(): Promise<void> {
+    await this.#end("shutdown");
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** The call is durable when it is answered; then the instance ends, and with it whoever could say so. */
+  async #end(kind: "stop" | "shutdown"): Promise<void> {
+    await this.#control.change({ method: "POST", path: `/v1/${kind}` }, { wait: "saved" });
+    await this.#ports.untilGone();
+  }
+
+  #change(method: "PUT" | "POST" | "PATCH" | "DELETE", path: string, body: unknown, wait?: Wait): Promise<Goal> {
+    return this.#control.change({ method, path, ...(body === undefined ? {} : { body }) }, wait);
+  }
+}
+
+const notYet = (call: string): ServeError =>
+  new ServeError(
+    "not-implemented",
+    `${call} is not in this version yet. Use createBackend, createEndpoint and setTraffic.`,
+  );

@@ -1,0 +1,69 @@
+/**
+ * What a program gives as code, as REST takes it: `backend({...})` values, app entries, arguments.
+ * Only places travel, never code; a replica imports the module.
+ */
+import { resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import { ServeError } from "../base/serve-error.ts";
+import type { Json } from "../model/json.ts";
+
+export interface CodeBody {
+  readonly module: string;
+  readonly export?: string;
+  readonly args?: readonly Json[];
+  readonly appBackend?: string;
+}
+
+/** The body of `backend({ module, export, args })`. `subject` starts the messages. */
+export const codeBodyOf = (reference: unknown, subject: string): CodeBody => {
+  const given = (typeof reference === "object" && reference !== null ? reference : {}) as {
+    module?: unknown;
+    export?: unknown;
+    args?: unknown;
+  };
+  const { module: place, export: name, args } = given;
+  if (!(place instanceof URL) && typeof place !== "string") {
+    throw new ServeError(
+      "config-invalid",
+      `${subject}: pass backend({ module, export, args }): module is a file URL or a path, got ${typeof place}.`,
+    );
+  }
+  return {
+    module: moduleUrlOf(place),
+    ...(name === undefined ? {} : { export: String(name) }),
+    ...(args === undefined ? {} : { args: jsonArgs(args as readonly unknown[], subject) }),
+  };
+};
+
+/** A path is relative to the current folder. */
+export const moduleUrlOf = (place: URL | string): string => {
+  if (place instanceof URL) return place.href;
+  return place.startsWith("file:") ? place : pathToFileURL(resolve(place)).href;
+};
+
+/** Constructor arguments as JSON; `ref()` is JSON already. Throws with the path of what cannot be saved. */
+export const jsonArgs = (args: readonly unknown[], subject: string): readonly Json[] =>
+  args.map((value, index) => jsonOf(value, `${subject}: args[${index}]`));
+
+const jsonOf = (value: unknown, path: string): Json => {
+  if (value === null || typeof value === "string" || typeof value === "boolean") return value;
+  if (typeof value === "number" && Number.isFinite(value)) return value;
+  if (Array.isArray(value)) return value.map((item, index) => jsonOf(item, `${path}[${index}]`));
+  if (typeof value === "object") {
+    const prototype: unknown = Object.getPrototypeOf(value);
+    if (prototype === Object.prototype || prototype === null) {
+      const entries = Object.entries(value).filter(([, item]) => item !== undefined);
+      return Object.fromEntries(entries.map(([key, item]) => [key, jsonOf(item, `${path}.${key}`)]));
+    }
+  }
+  throw new ServeError(
+    "config-invalid",
+    `${path} is ${described(value)}: constructor arguments are saved as JSON; pass JSON values or ref(endpoint).`,
+  );
+};
+
+const described = (value: unknown): string => {
+  if (value === undefined) return "undefined";
+  if (typeof value === "number") return String(value);
+  return typeof value === "object" ? `a ${(value as object).constructor?.name ?? "object"}` : `a ${typeof value}`;
+};

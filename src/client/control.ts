@@ -1,0 +1,179 @@
+/**
+ * Calls to the controller that survive its death: a request that got no answer is sent again with the same goal id, so it takes effect
+ * once. Assumes that the transport says `controller-unavailable` for anything between "nobody there" and "died while answering".
+ */
+import { ServeError } from "../base/serve-error.ts";
+import type { Goal } from "../model/calls.ts";
+import { CONTROL_GONE_MS, CONTROL_RETRY_INTERVAL_MS, GOAL_WAIT_MS } from "../model/limits.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { ControlRequest, ControlTransport } from "../ports/control-transport.ts";
+
+export interface Wait {
+  readonly wait?: "reached" | "saved" | undefined;
+  readonly goalId?: string | undefined;
+  readonly timeoutMs?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface ControlPorts {
+  readonly transport: ControlTransport;
+  readonly clock: Clock;
+  readonly drawId: () => string;
+  /** Whether the instance is over: then no retry helps. */
+  readonly isGone: () => boolean;
+  /** For messages. */
+  readonly instance: string;
+}
+
+export class Control {
+  readonly #ports: ControlPorts;
+
+  constructor(ports: ControlPorts) {
+    this.#ports = ports;
+  }
+
+  /** Reads; throws ServeError. */
+  async read<T>(path: string, signal?: AbortSignal): Promise<T> {
+    return (await this.#send({ method: "GET", path }, { deadline: Number.POSITIVE_INFINITY, signal })) as T;
+  }
+
+  /** Changes something, then waits for its goal as told. */
+  async change(request: Omit<ControlRequest, "idempotencyKey">, wait: Wait = {}): Promise<Goal> {
+    const deadline = this.#deadlineOf(wait.timeoutMs);
+    const idempotencyKey = wait.goalId ?? this.#ports.drawId();
+    const goal = (await this.#send({ ...request, idempotencyKey }, { deadline, signal: wait.signal })) as Goal;
+    if (wait.wait === "saved") return goal;
+    return this.#settled(goal, { deadline, signal: wait.signal, onProgress: undefined });
+  }
+
+  /** Waits until the goal is reached. Throws goal-failed, goal-superseded, goal-pending (time is up), goal-unknown. */
+  async waitForGoal(
+    id: string,
+    options: {
+      readonly timeoutMs?: number | undefined;
+      readonly signal?: AbortSignal | undefined;
+      readonly onProgress?: ((goal: Goal) => void) | undefined;
+    } = {},
+  ): Promise<Goal> {
+    const deadline = this.#deadlineOf(options.timeoutMs);
+    const goal = await this.#goal(id, 0, { deadline, signal: options.signal });
+    return this.#settled(goal, { deadline, signal: options.signal, onProgress: options.onProgress });
+  }
+
+  async #settled(
+    first: Goal,
+    wait: {
+      readonly deadline: number;
+      readonly signal: AbortSignal | undefined;
+      readonly onProgress: ((goal: Goal) => void) | undefined;
+    },
+  ): Promise<Goal> {
+    let goal = first;
+    while (goal.state === "pending") {
+      wait.onProgress?.(goal);
+      const left = wait.deadline - this.#ports.clock.now();
+      if (left <= 0) throw pendingError(goal);
+      goal = await this.#goal(goal.id, Math.min(left, wait.onProgress === undefined ? GOAL_WAIT_MS : 1_000), wait);
+    }
+    if (goal.state === "reached") return goal;
+    throw outcomeError(goal);
+  }
+
+  #goal(
+    id: string,
+    waitMs: number,
+    wait: { readonly deadline: number; readonly signal: AbortSignal | undefined },
+  ): Promise<Goal> {
+    const path = `/v1/goals/${encodeURIComponent(id)}?waitMs=${Math.ceil(waitMs)}`;
+    return this.#send({ method: "GET", path }, { ...wait, graceMs: waitMs }) as Promise<Goal>;
+  }
+
+  /** Sends until somebody answers, the deadline passes, or nobody has answered for CONTROL_GONE_MS. */
+  async #send(
+    request: ControlRequest,
+    wait: { readonly deadline: number; readonly signal: AbortSignal | undefined; readonly graceMs?: number },
+  ): Promise<unknown> {
+    const { clock, transport, isGone, instance } = this.#ports;
+    const giveUp = Math.min(wait.deadline, clock.now() + (wait.graceMs ?? 0) + CONTROL_GONE_MS);
+    for (;;) {
+      wait.signal?.throwIfAborted();
+      try {
+        const timeoutMs = Math.max(CONTROL_RETRY_INTERVAL_MS, giveUp - clock.now());
+        const answer = await transport.send(request, { timeoutMs, signal: wait.signal });
+        if (answer.status < 400) return answer.body;
+        const error = errorOf(answer.body);
+        if (error.code !== "not-leading" && error.code !== "store-unavailable") throw error;
+        if (clock.now() >= giveUp) throw error;
+      } catch (error) {
+        wait.signal?.throwIfAborted();
+        if (!(error instanceof ServeError) || error.code !== "controller-unavailable") throw error;
+        if (isGone())
+          throw new ServeError(
+            "instance-unknown",
+            `instance "${instance}" is not running. Start it with: maitred start --instance ${instance}`,
+          );
+        if (clock.now() >= giveUp) {
+          throw new ServeError(
+            "controller-unavailable",
+            `no controller of instance "${instance}" answered in time. See: maitred status --instance ${instance}`,
+            {
+              retryable: true,
+              cause: error,
+            },
+          );
+        }
+      }
+      await this.#pause();
+    }
+  }
+
+  #pause(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#ports.clock.after(CONTROL_RETRY_INTERVAL_MS, resolve);
+    });
+  }
+
+  #deadlineOf(timeoutMs: number | undefined): number {
+    return timeoutMs === undefined ? Number.POSITIVE_INFINITY : this.#ports.clock.now() + timeoutMs;
+  }
+}
+
+const errorOf = (body: unknown): ServeError => {
+  const problem = (typeof body === "object" && body !== null ? body : {}) as {
+    readonly code?: string;
+    readonly detail?: string;
+    readonly retryable?: boolean;
+    readonly details?: Readonly<Record<string, unknown>>;
+  };
+  return new ServeError(
+    problem.code ?? "internal",
+    problem.detail ?? "the controller gave an answer that is no problem document.",
+    {
+      retryable: problem.retryable ?? false,
+      details: problem.details,
+    },
+  );
+};
+
+const pendingError = (goal: Goal): ServeError => {
+  const progress = goal.progress === undefined ? "" : ` (${goal.progress.done} of ${goal.progress.total})`;
+  const laggards =
+    goal.laggards === undefined || goal.laggards.length === 0 ? "" : ` Not there yet: ${goal.laggards.join(", ")}.`;
+  return new ServeError(
+    "goal-pending",
+    `goal ${goal.id} is still pending${progress}; it goes on.${laggards} Wait again with: maitred goal wait ${goal.id}`,
+    {
+      retryable: true,
+      details: { goalId: goal.id, progress: goal.progress, laggards: goal.laggards },
+    },
+  );
+};
+
+const outcomeError = (goal: Goal): ServeError =>
+  goal.state === "superseded"
+    ? new ServeError("goal-superseded", `goal ${goal.id} was superseded by ${goal.supersededBy ?? "a newer change"}.`, {
+        details: { goalId: goal.id, supersededBy: goal.supersededBy },
+      })
+    : new ServeError("goal-failed", goal.error?.message ?? `goal ${goal.id} failed.`, {
+        details: { goalId: goal.id, error: goal.error },
+      });

@@ -1,0 +1,117 @@
+/**
+ * Problem JSON (RFC 9457) for REST: one sentence a problem, all problems of a body together, with paths and a cure where one is known.
+ * Promises that no stack and no internal message leaves the process.
+ */
+import type { z } from "zod";
+import { suggestion } from "../base/did-you-mean.ts";
+import { isServeError, ServeError } from "../base/serve-error.ts";
+import { ERROR_CODES, isErrorCode } from "../model/error-codes.ts";
+
+export interface Problem {
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  readonly detail: string;
+  readonly code: string;
+  readonly retryable: boolean;
+  readonly details?: Readonly<Record<string, unknown>>;
+}
+
+/** `subject` starts the sentence of errors that do not name their thing themselves. */
+export const problemOf = (error: unknown, subject?: string): Problem => {
+  if (!isServeError(error)) {
+    return problem("internal", "maitred hit a bug while it answered; the controller's log has the details.", {});
+  }
+  const message = SUBJECTLESS in error && subject !== undefined ? `${subject}: ${error.message}` : error.message;
+  return problem(error.code, message, error.details);
+};
+
+const SUBJECTLESS = Symbol("subjectless");
+
+const problem = (code: string, detail: string, details: Readonly<Record<string, unknown>>): Problem => {
+  const info = isErrorCode(code) ? ERROR_CODES[code] : ERROR_CODES.internal;
+  return {
+    type: `urn:maitred:error:${code}`,
+    title: info.meaning,
+    status: info.status,
+    detail,
+    code,
+    retryable: info.retryable,
+    ...(Object.keys(details).length === 0 ? {} : { details }),
+  };
+};
+
+/** All problems of one body as one error: `numReplicas must be …; maxSurge must …`. */
+export const schemaError = (error: z.core.$ZodError, schema: z.core.$ZodType): ServeError => {
+  const issues = error.issues.flatMap((issue) => sentencesOf(issue, schema));
+  return Object.assign(new ServeError("config-invalid", `${issues.join("; ")}.`, { details: { issues } }), {
+    [SUBJECTLESS]: true,
+  });
+};
+
+const sentencesOf = (issue: z.core.$ZodIssue, schema: z.core.$ZodType): readonly string[] => {
+  // `config` is where REST keeps them; to the user they are the fields of the backend.
+  const path = issue.path
+    .map(String)
+    .join(".")
+    .replace(/^config\./, "");
+  switch (issue.code) {
+    case "unrecognized_keys": {
+      const known = keysAt(schema, issue.path);
+      return issue.keys.map((key) =>
+        `unknown key "${path === "" || path === "config" ? key : `${path}.${key}`}".${suggestion(key, known)}`.replace(
+          /\.$/,
+          "",
+        ),
+      );
+    }
+    case "invalid_type":
+      return [
+        `${path || "the body"} must be ${articled(issue.expected)}, got ${shown(issue.input)}${cure(issue.expected, issue.input)}`,
+      ];
+    case "invalid_value":
+      return [
+        `${path} must be one of ${issue.values.map((value) => JSON.stringify(value)).join(", ")}, got ${shown(issue.input)}`,
+      ];
+    default:
+      return [
+        `${path === "" ? "" : `${path} `}${issue.message}${issue.input === undefined || path === "" ? "" : `, got ${shown(issue.input)}`}`,
+      ];
+  }
+};
+
+const articled = (type: string): string =>
+  type === "int" ? "a whole number" : /^[aeiou]/.test(type) ? `an ${type}` : `a ${type}`;
+
+const shown = (value: unknown): string => {
+  if (value === undefined) return "nothing";
+  const text = JSON.stringify(value) ?? String(value);
+  return `${text.length > 60 ? `${text.slice(0, 60)}…` : text} (${value === null ? "null" : Array.isArray(value) ? "array" : typeof value})`;
+};
+
+const cure = (expected: string, input: unknown): string =>
+  (expected === "number" || expected === "int") &&
+  typeof input === "string" &&
+  input.trim() !== "" &&
+  Number.isFinite(Number(input))
+    ? ": remove the quotes"
+    : "";
+
+/** Known keys of the object at `path` in a schema; follows objects and wrappers only. */
+const keysAt = (schema: z.core.$ZodType, path: readonly PropertyKey[]): readonly string[] => {
+  let current: unknown = schema;
+  for (const step of path) current = unwrap(current)?.shape?.[String(step)];
+  return Object.keys(unwrap(current)?.shape ?? {});
+};
+
+interface SchemaNode {
+  readonly shape?: Readonly<Record<string, unknown>>;
+  readonly def?: { readonly innerType?: unknown };
+}
+
+const unwrap = (schema: unknown): SchemaNode | undefined => {
+  let node = schema as SchemaNode | undefined;
+  while (node !== undefined && node.shape === undefined && node.def?.innerType !== undefined)
+    node = node.def.innerType as SchemaNode;
+  return node;
+};

@@ -1,0 +1,169 @@
+/** The routes of REST, one a call. What they promise: a change answers 202 and its goal, only after it is durable. */
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import type { z } from "zod";
+import { ServeError } from "../base/serve-error.ts";
+import type { BackendConfigInput } from "../model/backend-config.ts";
+import type { Call } from "../model/calls.ts";
+import type { CodeRef } from "../model/code-ref.ts";
+import { type BackendTag, type EndpointTag, isGoalId } from "../model/ids.ts";
+import type { Json } from "../model/json.ts";
+import type { PollRequest } from "../model/longpoll.ts";
+import type { RestOptions } from "./rest.ts";
+import * as schemas from "./schemas.ts";
+
+/** A call without its goal id, which every route takes from the Idempotency-Key. */
+type Change = Call extends infer C ? (C extends Call ? Omit<C, "goalId"> : never) : never;
+
+export const addRoutes = (app: FastifyInstance, options: RestOptions): void => {
+  const { controlPlane } = options;
+
+  const change = async (request: FastifyRequest, reply: FastifyReply, call: Change) => {
+    const goalId = goalIdOf(request, options.drawId);
+    const goal = await controlPlane.submit({ ...call, goalId } as Call);
+    reply.code(202).header("location", `/v1/goals/${encodeURIComponent(goal.id)}`);
+    return goal;
+  };
+
+  addReads(app, options);
+
+  app.put(
+    "/v1/backends/:tag",
+    { schema: { params: schemas.tagParams, body: schemas.createBackendSchema } },
+    (request, reply) => {
+      const { tag } = request.params as { tag: BackendTag };
+      const body = request.body as z.infer<typeof schemas.createBackendSchema>;
+      return change(request, reply, {
+        kind: "createBackend",
+        tag,
+        code: codeOf(body),
+        config: (body.config ?? {}) as BackendConfigInput,
+        app: body.app,
+      });
+    },
+  );
+  app.patch(
+    "/v1/backends/:tag/config",
+    { schema: { params: schemas.tagParams, body: schemas.backendConfigSchema } },
+    (request, reply) => {
+      const { tag } = request.params as { tag: BackendTag };
+      return change(request, reply, { kind: "updateBackendConfig", tag, config: request.body as BackendConfigInput });
+    },
+  );
+  app.post("/v1/backends/:tag/restart", { schema: { params: schemas.tagParams } }, (request, reply) =>
+    change(request, reply, { kind: "restartBackend", tag: (request.params as { tag: BackendTag }).tag }),
+  );
+  app.delete(
+    "/v1/backends/:tag",
+    { schema: { params: schemas.tagParams, querystring: schemas.deleteQuery } },
+    (request, reply) => {
+      const { force } = request.query as z.infer<typeof schemas.deleteQuery>;
+      return change(request, reply, {
+        kind: "deleteBackend",
+        tag: (request.params as { tag: BackendTag }).tag,
+        force: force === "true",
+      });
+    },
+  );
+  app.put(
+    "/v1/endpoints/:tag",
+    { schema: { params: schemas.tagParams, body: schemas.createEndpointSchema } },
+    (request, reply) => {
+      const { tag } = request.params as { tag: EndpointTag };
+      const body = request.body as z.infer<typeof schemas.createEndpointSchema>;
+      return change(request, reply, { kind: "createEndpoint", tag, ...endpointOf(body), app: body.app });
+    },
+  );
+  app.delete("/v1/endpoints/:tag", { schema: { params: schemas.tagParams } }, (request, reply) =>
+    change(request, reply, { kind: "deleteEndpoint", tag: (request.params as { tag: EndpointTag }).tag }),
+  );
+  app.put(
+    "/v1/endpoints/:tag/traffic",
+    { schema: { params: schemas.tagParams, body: schemas.setTrafficSchema } },
+    (request, reply) => {
+      const { weights } = request.body as z.infer<typeof schemas.setTrafficSchema>;
+      return change(request, reply, {
+        kind: "setTraffic",
+        tag: (request.params as { tag: EndpointTag }).tag,
+        traffic: weights,
+      });
+    },
+  );
+  app.put(
+    "/v1/endpoints/:tag/shadows/:backend",
+    { schema: { params: schemas.shadowParams, body: schemas.shadowTrafficSchema } },
+    (request, reply) => {
+      const { tag, backend } = request.params as { tag: EndpointTag; backend: BackendTag };
+      const { proportion } = request.body as z.infer<typeof schemas.shadowTrafficSchema>;
+      return change(request, reply, { kind: "shadowTraffic", tag, backend, proportion });
+    },
+  );
+  app.post("/v1/stop", (request, reply) => change(request, reply, { kind: "stop" }));
+  app.post("/v1/shutdown", (request, reply) => change(request, reply, { kind: "shutdown" }));
+};
+
+const addReads = (app: FastifyInstance, { controlPlane }: RestOptions): void => {
+  app.get("/v1/openapi.json", { schema: { hide: true } as object }, () => app.swagger());
+  app.get("/v1/healthz", () => ({ ok: true }));
+  app.get("/v1/status", () => controlPlane.status());
+  app.get("/v1/http-config", () => controlPlane.httpConfig());
+  app.get("/v1/goals", () => controlPlane.status().goals);
+  app.get(
+    "/v1/goals/:id",
+    { schema: { params: schemas.goalParams, querystring: schemas.goalQuery } },
+    async (request, reply) => {
+      const { id } = request.params as { id: string };
+      const { waitMs } = request.query as z.infer<typeof schemas.goalQuery>;
+      const goal =
+        waitMs === undefined ? controlPlane.goal(id) : await controlPlane.waitForGoal(id, waitMs, signalOf(reply));
+      if (goal === undefined)
+        throw new ServeError("goal-unknown", `no goal "${id}" is kept: it never existed, or it settled long ago.`, {
+          details: { goalId: id },
+        });
+      return goal;
+    },
+  );
+  app.get("/v1/explain/:target", { schema: { params: schemas.targetParams } }, (request) =>
+    controlPlane.explain((request.params as { target: string }).target),
+  );
+  app.post("/v1/longpoll", { schema: { body: schemas.pollSchema } }, (request, reply) =>
+    controlPlane.poll(request.body as PollRequest, signalOf(reply)),
+  );
+};
+
+/** Aborts when the client has gone before its answer. */
+const signalOf = (reply: FastifyReply): AbortSignal => {
+  const gone = new AbortController();
+  reply.raw.once("close", () => gone.abort());
+  return gone.signal;
+};
+
+const goalIdOf = (request: FastifyRequest, drawId: () => string) => {
+  const given = request.headers["idempotency-key"];
+  const id = given === undefined ? drawId() : String(given);
+  if (!isGoalId(id))
+    throw new ServeError(
+      "config-invalid",
+      `Idempotency-Key ${JSON.stringify(id)} must be 1 to 100 characters of letters, digits and . _ : -.`,
+    );
+  return id;
+};
+
+const codeOf = (body: z.infer<typeof schemas.createBackendSchema>): CodeRef => {
+  const args = (body.args ?? []) as readonly Json[];
+  return body.appBackend === undefined
+    ? { kind: "export", module: body.module, export: body.export ?? "default", args }
+    : { kind: "app", module: body.module, backend: body.appBackend as BackendTag, args };
+};
+
+const endpointOf = (body: z.infer<typeof schemas.createEndpointSchema>) => ({
+  spec: {
+    route: body.route,
+    methods: body.methods,
+    stripPrefix: body.stripPrefix ?? false,
+    idempotent: body.idempotent ?? false,
+    timeoutMs: body.timeoutMs,
+    expose: body.expose ?? [],
+  },
+  traffic: body.traffic ?? { [body.backend as string]: 1 },
+  shadows: body.shadows ?? {},
+});

@@ -1,0 +1,115 @@
+/**
+ * The shapes that REST takes, in zod: the same objects validate requests and make the OpenAPI document.
+ * Unknown keys are refused. Relations between fields (and what exists) are the controller's to judge.
+ */
+import * as z from "zod";
+import { HTTP_METHODS } from "../model/endpoint.ts";
+import { isName, NAME_RULE } from "../model/ids.ts";
+
+const positiveInteger = z.number().int("must be a whole number").positive("must be at least 1");
+const wholeNumber = z.number().int("must be a whole number").nonnegative("must not be negative");
+const milliseconds = wholeNumber.meta({ description: "Milliseconds." });
+const share = z.number().min(0, "must be between 0 and 1").max(1, "must be between 0 and 1");
+const weight = z.number().nonnegative("must not be negative");
+
+const tag = z.string().refine(isName, `must be ${NAME_RULE}`);
+
+/** JSON, whatever it says. */
+const json = z.json();
+
+export const backendConfigSchema = z
+  .strictObject({
+    numReplicas: positiveInteger,
+    maxConcurrentQueries: positiveInteger,
+    maxQueuedQueries: wholeNumber,
+    maxBatchSize: positiveInteger,
+    batchWaitTimeoutMs: z.number().nonnegative("must not be negative"),
+    userConfig: json,
+    gracefulShutdownWaitLoopMs: milliseconds,
+    gracefulShutdownTimeoutMs: milliseconds,
+    startTimeoutMs: positiveInteger,
+    maxStartAttempts: positiveInteger,
+    healthCheckIntervalMs: positiveInteger,
+    healthCheckTimeoutMs: positiveInteger,
+    loopStallLimitMs: positiveInteger,
+    maxSurge: wholeNumber,
+    maxUnavailable: wholeNumber,
+    resources: z.strictObject({ cpu: z.number().nonnegative(), memoryBytes: wholeNumber }).partial(),
+    autoscaling: z.strictObject({
+      minReplicas: positiveInteger,
+      maxReplicas: positiveInteger,
+      targetQueriesPerReplica: z.number().positive("must be above 0"),
+      upDelayMs: milliseconds.optional(),
+      downDelayMs: milliseconds.optional(),
+    }),
+    env: z.record(z.string(), z.string()),
+    envFile: z.string(),
+    cwd: z.string(),
+    nodeArgs: z.array(z.string()),
+    codeVersion: z.string(),
+  })
+  .partial();
+
+export const createBackendSchema = z.strictObject({
+  module: z.string().startsWith("file:", "must be a file: URL").meta({ description: "URL of the module on the node." }),
+  export: z
+    .string()
+    .min(1)
+    .optional()
+    .meta({ description: 'Name of the export; "default" when absent, "*" for the whole module.' }),
+  args: z
+    .array(json)
+    .optional()
+    .meta({ description: 'Constructor arguments; {"$endpoint": "embed"} stands for a handle.' }),
+  appBackend: z
+    .string()
+    .optional()
+    .meta({ description: "Set when the module's default export is an app: which of its backends." }),
+  app: z.string().optional(),
+  config: backendConfigSchema.optional(),
+});
+
+const weights = z.record(z.string(), weight);
+
+export const createEndpointSchema = z
+  .strictObject({
+    route: z
+      .string()
+      .optional()
+      .meta({ description: "/path, with :parameters and a closing *; absent: handles only." }),
+    methods: z.array(z.enum(HTTP_METHODS)).min(1).optional(),
+    stripPrefix: z.boolean().optional(),
+    idempotent: z.boolean().optional(),
+    timeoutMs: positiveInteger.optional(),
+    expose: z.array(z.string()).optional(),
+    backend: z.string().optional(),
+    traffic: weights.optional(),
+    shadows: z.record(z.string(), share).optional(),
+    app: z.string().optional(),
+  })
+  .refine(
+    (body) => (body.backend === undefined) !== (body.traffic === undefined),
+    "needs either backend or traffic, not both",
+  );
+
+export const setTrafficSchema = z.strictObject({ weights });
+export const shadowTrafficSchema = z.strictObject({ proportion: share });
+
+export const tagParams = z.object({ tag });
+export const shadowParams = z.object({ tag, backend: tag });
+export const goalParams = z.object({ id: z.string() });
+export const targetParams = z.object({ target: z.string() });
+export const deleteQuery = z.strictObject({ force: z.enum(["true", "false"]).optional() });
+export const goalQuery = z.strictObject({ waitMs: z.coerce.number().int().min(0).max(60_000).optional() });
+
+const snapshotId = z.strictObject({ epoch: z.number(), counter: z.number() });
+
+export const pollSchema = z.strictObject({
+  client: z.string().min(1).max(100),
+  kind: z.enum(["proxy", "replica", "program"]),
+  name: z.string().max(200),
+  subscribe: z.union([z.literal("all"), z.array(z.string())]).optional(),
+  applied: snapshotId,
+  loads: z.record(z.string(), z.number()).optional(),
+  waitMs: z.number().int().min(0).optional(),
+});
