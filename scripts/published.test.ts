@@ -1,0 +1,95 @@
+/** What `npm pack` would publish, unpacked into an app of its own, far from the checkout. */
+import { execFileSync, spawnSync } from "node:child_process";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { publint } from "publint";
+import { formatMessage } from "publint/utils";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { checkoutExports, publishedExports } from "./exports.ts";
+
+const repository = join(import.meta.dirname, "..");
+const checkedOutManifest = readFileSync(join(repository, "package.json"), "utf8");
+let folder: string;
+let app: string;
+let installed: string;
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "maitred-published-"));
+  const checkout = join(folder, "checkout");
+  for (const name of ["package.json", "tsconfig.json", "tsconfig.build.json", "bin", "scripts", "src", "LICENSE"]) {
+    cpSync(join(repository, name), join(checkout, name), { recursive: true });
+  }
+  symlinkSync(join(repository, "node_modules"), join(checkout, "node_modules"));
+  execFileSync("npm", ["pack", "--pack-destination", folder], { cwd: checkout, stdio: "pipe" });
+  const manifest = JSON.parse(checkedOutManifest);
+  execFileSync("tar", ["-xzf", `maitred-${manifest.version}.tgz`], { cwd: folder });
+  expect(readFileSync(join(checkout, "package.json"), "utf8")).toBe(checkedOutManifest);
+
+  app = join(folder, "app");
+  installed = join(app, "node_modules/maitred");
+  mkdirSync(dirname(installed), { recursive: true });
+  cpSync(join(folder, "package"), installed, { recursive: true });
+  for (const dependency of Object.keys(manifest.dependencies)) {
+    const link = join(app, "node_modules", dependency);
+    mkdirSync(dirname(link), { recursive: true });
+    symlinkSync(join(repository, "node_modules", dependency), link);
+  }
+}, 60_000);
+
+afterAll(() => rmSync(folder, { recursive: true }));
+
+test("it holds JavaScript with declarations and no tests or sources", () => {
+  expect(existsSync(join(installed, "dist/index.js"))).toBe(true);
+  expect(existsSync(join(installed, "dist/index.d.ts"))).toBe(true);
+  expect(existsSync(join(installed, "src"))).toBe(false);
+  const dist = execFileSync("find", [join(installed, "dist"), "-name", "*.test.*"], { encoding: "utf8" });
+  expect(dist).toBe("");
+});
+
+test("publint finds nothing wrong with it", async () => {
+  const { messages, pkg } = await publint({ pkgDir: installed, pack: false });
+  expect(messages.map((message) => formatMessage(message, pkg ?? {}))).toEqual([]);
+});
+
+test("an app imports the same names from it as from the checkout", async () => {
+  const program = `import * as maitred from "maitred"; console.log(JSON.stringify(Object.keys(maitred)));`;
+  writeFileSync(join(app, "names.mjs"), program);
+  const names = JSON.parse(execFileSync(process.execPath, ["names.mjs"], { cwd: app, encoding: "utf8" }));
+  expect(names).toEqual(Object.keys(await import("maitred")));
+  expect(names).not.toEqual([]);
+});
+
+test("its types compile in a user's strictest program, and say no where they should", () => {
+  writeFileSync(join(app, "package.json"), `{ "type": "module" }`);
+  writeFileSync(
+    join(app, "hello.ts"),
+    `import { defineApp, type ServeRequest } from "maitred";
+     const hello = (request: ServeRequest) => request.query.get("name") ?? "world";
+     export default defineApp({ backends: { hello: { run: hello } }, endpoints: { hello: { backend: "hello" } } });
+     // @ts-expect-error a request has no such member
+     export const wrong = (request: ServeRequest) => request.nothing;`,
+  );
+  const tsc = join(repository, "node_modules/.bin/tsc");
+  const flags = ["--noEmit", "--strict", "--exactOptionalPropertyTypes", "--module", "nodenext", "--target", "esnext"];
+  const types = ["--types", "node", "--typeRoots", join(repository, "node_modules/@types")];
+  const run = spawnSync(tsc, [...flags, ...types, "hello.ts"], { cwd: app, encoding: "utf8" });
+  expect(run.stdout).toBe("");
+});
+
+test("its command starts", () => {
+  const command = join(installed, "bin/maitred.js");
+  const output = execFileSync(process.execPath, [command, "--version"], { cwd: app, encoding: "utf8" });
+  expect(output.trim()).toBe(JSON.parse(checkedOutManifest).version);
+});
+
+test("in a checkout `maitred` leads to the sources, and publishing changes nothing that cannot be changed back", () => {
+  const { exports } = JSON.parse(checkedOutManifest);
+  expect(exports["."]).toBe("./src/index.ts");
+  const published = publishedExports(exports);
+  expect(published["."]).toEqual({ types: "./dist/index.d.ts", default: "./dist/index.js" });
+  expect(published["./package.json"]).toBe("./package.json");
+  expect(publishedExports(published)).toEqual(published);
+  expect(checkoutExports(published)).toEqual(exports);
+  expect(checkoutExports(exports)).toEqual(exports);
+});
