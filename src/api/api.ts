@@ -1,0 +1,70 @@
+/**
+ * The public file of this folder. The first part is what users import from `maitred` (src/index.ts passes it on); the second is
+ * for the replica, the client and the command line, which stand on the other side of these words.
+ */
+// ── for users
+// ── for the roles
+export {
+  type AppBackend,
+  type AppDefinition,
+  appDefinitionOf,
+  type BackendRef,
+  backend,
+  backendFrom,
+  backendRefOf,
+  defineApp,
+  getHandle,
+  isApp,
+  isRef,
+  ref,
+  refEndpointOf,
+  resolveRefs,
+} from "./app.ts";
+export type { App, Backend, Handles, ModuleRef } from "./app-types.ts";
+export { type BatchContext, type BatchOptions, batch, isBatched } from "./batch.ts";
+export type { Caller, CallerFactory, CallResult } from "./caller.ts";
+export type {
+  BackendStatus,
+  Client,
+  ConnectOptions,
+  EndpointStatus,
+  Explanation,
+  Goal,
+  HttpConfig,
+  PlannedAction,
+  ProcessStatus,
+  StartOptions,
+  Status,
+  Wait,
+} from "./client-types.ts";
+export type { BackendConfig, CommonConfig, Endpoint, HttpMethod } from "./config-types.ts";
+export { context, currentQuery, runWithContext } from "./context.ts";
+export { createHandle } from "./handle.ts";
+export type { CallOptions, Handle, HandleFor, Ref, Send, Stream, UntypedHandle } from "./handle-types.ts";
+export { isReachableMethodName } from "./method-names.ts";
+export { failedCall, OpenCall } from "./open-call.ts";
+export {
+  type BatchOverrides,
+  declaresBatches,
+  flushBatches,
+  installCallerFactory,
+  setBatchOverrides,
+} from "./process-record.ts";
+export type { Context } from "./query-context.ts";
+export { type CancelListener, QueryContext, type QueryFacts, type ReplicaFacts } from "./query-context.ts";
+export type { ServeRequest, StandardSchemaV1 } from "./request-types.ts";
+export {
+  isNdjson,
+  isSse,
+  isSseEvent,
+  type Ndjson,
+  type NdjsonResult,
+  ndjson,
+  ndjsonOf,
+  type Sse,
+  type SseEvent,
+  type SseResult,
+  sse,
+  sseOf,
+} from "./results.ts";
+export type { FetchApp, InstanceOf, Target } from "./target-types.ts";
