@@ -80,6 +80,20 @@ export class ServeClient<A = unknown> implements Client<A> {
     );
   }
 
+  /** createBackend with a body that is already REST's: app plans come so. */
+  createBackendFrom(tag: string, body: object, wait?: Wait): Promise<Goal> {
+    return this.#change("PUT", tagPath("backends", tag), body, wait);
+  }
+
+  createEndpointFrom(tag: string, body: object, wait?: Wait): Promise<Goal> {
+    return this.#change("PUT", tagPath("endpoints", tag), body, wait);
+  }
+
+  /** Resolves when nothing of the instance is left on this machine. */
+  untilGone(): Promise<void> {
+    return this.#ports.untilGone();
+  }
+
   updateBackendConfig<T = unknown>(tag: string, config: Partial<BackendConfig<T>>, wait?: Wait): Promise<Goal> {
     return this.#change("PATCH", `${tagPath("backends", tag)}/config`, config, wait);
   }
@@ -93,7 +107,7 @@ export class ServeClient<A = unknown> implements Client<A> {
   }
 
   createEndpoint(tag: string, endpoint: Endpoint, wait?: Wait): Promise<Goal> {
-    return this.#change("PUT", tagPath("endpoints", tag), endpoint, wait);
+    return this.createEndpointFrom(tag, endpoint, wait);
   }
 
   deleteEndpoint(tag: string, wait?: Wait): Promise<Goal> {

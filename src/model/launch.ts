@@ -24,6 +24,24 @@ export interface AgentLaunch {
   readonly api?: ApiListener | undefined;
 }
 
+/** Content of `launch.json`: all that is needed to start the agent again. Mode 0600: it holds the environment. */
+export interface SavedLaunch {
+  readonly launch: AgentLaunch;
+  readonly instanceId: string;
+  readonly createdAt: number;
+  readonly execPath: string;
+  /** The agent's main file. */
+  readonly entry: string;
+  readonly cwd: string;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/**
+ * Environment variable by which the agent tells a proxy which of its file descriptors is the listening socket to accept from.
+ * Absent: the proxy binds the host and port of its spec itself, sharing the port with the node's other proxies (`reusePort`).
+ */
+export const LISTEN_FD_VARIABLE = "MAITRED_LISTEN_FD";
+
 export interface ApiListener {
   readonly host: string;
   readonly port: number;

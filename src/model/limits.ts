@@ -8,12 +8,29 @@
 export const MAX_TXN_OPS = 128;
 /** Below etcd's default request limit of 1.5 MiB, so that a value with its key and frame still fits. */
 export const MAX_VALUE_BYTES = 1_000_000;
+/** Keys and values of one transaction together: what still fits etcd's default request limit of 1.5 MiB with every op's frame. */
+export const MAX_TXN_BYTES = 1_500_000;
 /** Revisions kept for watchers to resume from; one turn writes a few, so this is minutes of the busiest instance. */
 export const MAX_LOG_REVISIONS = 5_000;
+/** Bytes of kept revisions: large values push old revisions out before MAX_LOG_REVISIONS does. */
+export const MAX_LOG_BYTES = 64_000_000;
 /** How long SQLite itself may block the event loop on a busy file; beyond it we retry without blocking. */
 export const STORE_BUSY_TIMEOUT_MS = 20;
 /** Asynchronous retries of a busy transaction: 20 ms blocked + backoff, about 10 s together, longer than any live writer holds the lock. */
 export const STORE_BUSY_RETRIES = 200;
+/** Pause after a busy attempt, doubling from the first value to the second: one live writer is waited for briefly, a stopped one cheaply. */
+export const STORE_BUSY_BACKOFF_MIN_MS = 2;
+export const STORE_BUSY_BACKOFF_MAX_MS = 30;
+/** Transactions that wait behind a busy file; a controller or agent has a handful under way. */
+export const MAX_STORE_QUEUE = 10_000;
+/** Once the file is free again, how long waiting transactions may run before other work of the process gets its turn. */
+export const STORE_TURN_MS = 10;
+/** Opening may block its process, which serves nobody yet, while another one creates or recovers the file. */
+export const STORE_OPEN_TIMEOUT_MS = 2_000;
+/** SQLite cuts its write-ahead log back to this after a checkpoint. */
+export const STORE_WAL_BYTES = 16_000_000;
+/** Revisions that a resuming watcher reads in one turn of the event loop. */
+export const WATCH_BATCH_REVISIONS = 200;
 /** Behind the nudge: how often a watcher looks whether another process has committed. */
 export const STORE_POLL_INTERVAL_MS = 250;
 /** Life of a leader's or node's lease; longer than the longest pause we want to survive without fail-over. */
@@ -36,6 +53,28 @@ export const GOAL_KEEP_MS = 3_600_000;
 export const MAX_GOALS = 10_000;
 /** A client re-sends a call with the same id for at most this long. */
 export const GOAL_RESEND_MS = 600_000;
+/** Calls that wait for their turn; a turn takes all that fit, so this many mean that the store stands still. */
+export const MAX_QUEUED_CALLS = 1_000;
+/** Changes of one turn: with the fence and the room for one more call below MAX_TXN_OPS. */
+export const MAX_CHANGES_PER_SAVE = 120;
+/** Keys and values of one turn's transaction; what a call itself may need on top still fits MAX_TXN_BYTES. */
+export const MAX_SAVE_BYTES = 1_300_000;
+/** A backend record is repeated, with its defaults filled in, in each of its replicas' rows: that much smaller it must be. */
+export const MAX_BACKEND_BYTES = MAX_VALUE_BYTES - 4_000;
+/** Things that one turn looks at: some milliseconds, so that polls and reads are answered while a new life looks at everything. */
+export const MAX_KEYS_PER_TURN = 500;
+/** A goal keeps its call in full up to this; of a longer one it keeps a digest. */
+export const MAX_GOAL_CALL_CHARS = 2_000;
+/** Last reasons that `explain` answers from; the oldest are forgotten first. */
+export const MAX_REASONS = 20_000;
+/** A proxy that drains is killed after this, as a replica is by default. */
+export const PROXY_DRAIN_TIMEOUT_MS = 20_000;
+/** `shutdown` throws everything away: running queries get this long at most. */
+export const SHUTDOWN_DRAIN_MS = 5_000;
+/** How long a goal waits for routers in users' programs before it names them as laggards and settles. */
+export const PROGRAM_LAGGARD_MS = 1_000;
+/** Pause of a candidate whose store did not answer, and its second look at the leader's key behind the watch. */
+export const CAMPAIGN_RETRY_MS = 500;
 /** A backend whose reconcile throws is left alone this long at first, doubling up to the second value. */
 export const QUARANTINE_MIN_MS = 1_000;
 export const QUARANTINE_MAX_MS = 60_000;
@@ -47,6 +86,13 @@ export const POLL_TIMEOUT_MS = 30_000;
 export const POLL_RETRY_MS = 100;
 /** A client that has not polled for this long after its connection ended is forgotten. */
 export const POLL_CLIENT_GONE_MS = 1_000;
+
+/** A client that was answered and has not asked again for this long is forgotten, whatever its connection does. */
+export const POLL_CLIENT_SILENT_MS = 65_000;
+/** Clients of one host: proxies, replicas with handles and programs of a large instance. */
+export const MAX_POLL_CLIENTS = 10_000;
+/** Changes that the host remembers; who is further behind gets everything that it follows. */
+export const MAX_POLL_CHANGES = 20_000;
 
 // ── agent and actors
 /** Actors re-dial the agent this often, for life. */
@@ -74,6 +120,63 @@ export const LOG_FILE_GENERATIONS = 5;
 /** One line of JSON on the agent's socket; the largest message carries a user config. */
 export const MAX_LINK_LINE_BYTES = 2_000_000;
 
+/** The agent's socket: bytes that may wait for a peer that does not read; beyond it the peer is cut off and dials again. */
+export const MAX_LINK_BACKLOG_BYTES = 8_000_000;
+/** How often an actor looks at its `instance` file: ten looks within INSTANCE_GONE_MS. */
+export const INSTANCE_LOOK_INTERVAL_MS = 1_000;
+/** A new agent waits this long for the store's word before it starts processes from its local files alone. Adoption never waits. */
+export const LOCAL_TRUTH_GRACE_MS = 1_000;
+/** Processes started in one turn of the agent's event loop: 10 ms each, and pings must go out between. */
+export const MAX_SPAWNS_PER_TURN = 8;
+/** After the end of a link the process is looked at this often, doubling up to LIVENESS_INTERVAL_MS: EOF comes just before death. */
+export const DEATH_LOOK_MIN_MS = 5;
+/** The agent was stopped, not slow, when its clock jumped this far between two ticks; no deadline runs meanwhile. */
+export const AGENT_STALL_MS = 2_000;
+/** A controller that has never said hello is killed and replaced after this: Node starts within it on a machine that swaps. */
+export const CONTROLLER_START_TIMEOUT_MS = 15_000;
+/** Restart backoff of a controller: the first is at once. One that led before it died soon leads again; one that never led waits longer. */
+export const CONTROLLER_BACKOFF_MIN_MS = 50;
+export const CONTROLLER_BACKOFF_LED_MAX_MS = 500;
+export const CONTROLLER_BACKOFF_MAX_MS = 5_000;
+/** A user's start fails when its first controllers end this often before one leads. */
+export const MAX_FIRST_CONTROLLER_DEATHS = 3;
+/** SIGTERM to SIGKILL of a controller whose instance ends. */
+export const CONTROLLER_STOP_MS = 2_000;
+/** After its last actor an erased instance waits this long for its controller to settle the goal and delete the keys. */
+export const ERASE_SETTLE_MS = 2_000;
+/** SIGKILL to the end of the process; a process that hangs in the kernel longer is left to it. */
+export const KILL_WAIT_MS = 2_000;
+/** Pause before the agent opens a store again that did not answer, doubling from the first value to the second. */
+export const STORE_RETRY_MIN_MS = 100;
+export const STORE_RETRY_MAX_MS = 5_000;
+/** Status rows of one transaction; leaves room in MAX_TXN_OPS. */
+export const MAX_STATUS_ROWS_PER_TXN = 100;
+/** How often the agent looks at the size of log files; a busy replica writes a few MB meanwhile. */
+export const LOG_LOOK_INTERVAL_MS = 5_000;
+/** Log files of processes that are gone; the oldest go first. */
+export const MAX_GONE_LOG_FILES = 200;
+/** The run folder lies in /tmp: touched this often, no cleaner of old files takes it. */
+export const RUN_TOUCH_INTERVAL_MS = 3_600_000;
+/** `agent.lock` may be held for a moment by somebody who only probes it. */
+export const LOCK_WAIT_MS = 500;
+
+// ── start and rescue of agents
+/** From the spawn of an agent to an answering controller; a cold start takes 0.5 s, a machine that swaps far longer. */
+export const START_INSTANCE_TIMEOUT_MS = 30_000;
+/** Agents that one start tries: an ending one is waited for, a racing one may win. */
+export const MAX_START_ATTEMPTS_OF_INSTANCE = 5;
+/** How often a start looks for the instance's files. */
+export const START_LOOK_INTERVAL_MS = 10;
+/** Rescuers spread over this much time, so that one finds the lock already taken by the other's agent. */
+export const RESCUE_JITTER_MS = 100;
+/** How often a rescuer without a link probes the lock. */
+export const RESCUE_LOOK_INTERVAL_MS = 250;
+/** Backoff of rescues, kept on disk: the first is at once, then doubling from the first value to the second. */
+export const RESCUE_BACKOFF_MIN_MS = 1_000;
+export const RESCUE_BACKOFF_MAX_MS = 30_000;
+/** A rescue this long ago is forgotten. */
+export const RESCUE_BACKOFF_RESET_MS = 60_000;
+
 // ── wire
 /** Frame head and small body together; a larger body goes in parts. */
 export const MAX_FRAME_BYTES = 1_100_000;
@@ -87,6 +190,8 @@ export const WIRE_IDLE_MS = 60_000;
 export const WIRE_HELLO_TIMEOUT_MS = 5_000;
 /** Open streams of one connection; far above any maxConcurrentQueries that makes sense for one process. */
 export const MAX_STREAMS_PER_CONNECTION = 10_000;
+/** Levels of an argument or result that crosses a process border; JSON of people is below 20, and a cycle is found in microseconds. */
+export const MAX_VALUE_DEPTH = 200;
 /** Refusals one query takes before it waits for a slot. */
 export const MAX_REFUSALS_PER_QUERY = 2;
 
@@ -135,3 +240,9 @@ export const DEFAULT_BATCH_WAIT_TIMEOUT_MS = 0;
 // ── timers
 /** The longest delay that Node's timers take, 2^31 - 1; a longer one would fire at once. */
 export const MAX_TIMER_MS = 2_147_483_647;
+/** How often `logs --follow` looks for new lines. */
+export const LOG_FOLLOW_INTERVAL_MS = 200;
+/** Newest bytes of each log file that `logs` reads at once. */
+export const LOG_READ_BYTES = 4_000_000;
+/** Loading an app file: longer than any import that is not stuck. */
+export const PROBE_TIMEOUT_MS = 30_000;

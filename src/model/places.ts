@@ -20,6 +20,10 @@ export const stateFiles = (stateDir: string) =>
     /** A proxy's last snapshots, stamped with the instance id. */
     snapshot: `${stateDir}/proxy-snapshot.json`,
     tombstone: `${stateDir}/tombstone`,
+    /** The agent's record of its controller process. */
+    controller: `${stateDir}/controller.json`,
+    /** Ports that the system chose for port 0, kept so that proxies come back on them. */
+    ports: `${stateDir}/ports.json`,
   }) as const;
 
 export const runFiles = (runDir: string) =>
@@ -28,6 +32,10 @@ export const runFiles = (runDir: string) =>
     instance: `${runDir}/instance`,
     lock: `${runDir}/agent.lock`,
     agentSocket: `${runDir}/agent.sock`,
+    /** Why the agent or controller of this pid did not start: an error body; read and deleted by whoever started it. */
+    startFailure: (pid: number) => `${runDir}/start-${pid}.json`,
+    /** JSON: RescueFile. */
+    rescue: `${runDir}/rescue.json`,
     /** Symbolic link to the leading controller's socket, for `curl --unix-socket` and the CLI. */
     controllerLink: `${runDir}/controller.sock`,
     controllerSocket: (incarnation: number) => `${runDir}/c-${incarnation}.sock`,
@@ -40,6 +48,23 @@ export interface InstanceFile {
   readonly name: string;
   readonly stateDir: string;
   readonly createdAt: number;
+  /** The instance is on its way out: whoever wants to start it waits for the lock. */
+  readonly ending?: "stopping" | "erasing" | undefined;
+}
+
+/** Content of `<run>/rescue.json`: when an agent was last started by an orphan, and how often in a row. */
+export interface RescueFile {
+  /** Timestamp. */
+  readonly at: number;
+  readonly count: number;
+}
+
+/** Content of `<state>/controller.json`. */
+export interface ControllerFile {
+  /** Lives of this node's controller so far. */
+  readonly incarnation: number;
+  /** Unknown until the spawn has returned. */
+  readonly process: ProcessIdentity | undefined;
 }
 
 /** Content of an actor's local file; also what the actor's process is started with (its path is the one argument). */
@@ -53,6 +78,8 @@ export interface ActorFile {
   /** Unknown until the spawn has returned. */
   readonly process: ProcessIdentity | undefined;
   readonly failedStarts: number;
+  /** Why the last start failed, or the last process ended. */
+  readonly error?: import("./error-codes.ts").ErrorBody | undefined;
   /** Timestamp of this incarnation's start. */
   readonly startedAt: number;
 }

@@ -1,0 +1,155 @@
+/**
+ * `maitred run app.ts`: an instance in the foreground that ends, and is erased, with the command. The file is loaded in a process of
+ * its own first, so that a broken one starts nothing.
+ */
+import { dirname, join } from "node:path";
+import { isServeError, ServeError } from "../base/serve-error.ts";
+import type { AppPlan, ServeClient } from "../client/client.ts";
+import type { HttpConfig } from "../model/records.ts";
+import { EXIT, paintOf, reportError } from "./terminal.ts";
+import type { World } from "./world.ts";
+
+export interface RunOptions {
+  readonly file: string;
+  readonly instance: string | undefined;
+  readonly http: Partial<HttpConfig>;
+  readonly timeoutMs: number | undefined;
+}
+
+export const runApp = async (world: World, options: RunOptions): Promise<number> => {
+  const plan = await world.probe(options.file);
+  const { client } = await world.launch({
+    instance: options.instance ?? plan.name,
+    http: options.http,
+    stateDir: undefined,
+    api: undefined,
+    life: "mine",
+  });
+  const ended = endAtSignal(world, client);
+  try {
+    await Promise.race([applyPlan(client, plan, options.timeoutMs, world), ended]);
+    await client.status(); // learns the URLs
+    await sayWhereItAnswers(world, { client, plan, file: options.file });
+  } catch (error) {
+    const status = reportError(world.terminal, error, "text");
+    await client.shutdown().catch(() => {}); // the error above is the one to show; the owner rule ends what is left
+    return status;
+  }
+  return ended;
+};
+
+/** Creates what the plan names and waits until it serves. */
+const applyPlan = async (
+  client: ServeClient,
+  plan: AppPlan,
+  timeoutMs: number | undefined,
+  world: World,
+): Promise<void> => {
+  const goals = [
+    ...(await Promise.all(
+      plan.backends.map(({ tag, code, config }) =>
+        client.createBackendFrom(tag, { ...code, config, app: plan.name }, { wait: "saved" }),
+      ),
+    )),
+    ...(await Promise.all(
+      plan.endpoints.map(({ tag, endpoint }) =>
+        client.createEndpointFrom(tag, { ...(endpoint as object), app: plan.name }, { wait: "saved" }),
+      ),
+    )),
+  ];
+  const progress = progressLine(world);
+  try {
+    await Promise.all(
+      goals.map((goal) =>
+        client.waitForGoal(goal.id, {
+          timeoutMs,
+          ...(world.terminal.interactive ? { onProgress: progress.show } : {}),
+        }),
+      ),
+    );
+  } finally {
+    progress.clear();
+  }
+};
+
+const progressLine = (world: World) => {
+  let shown = false;
+  return {
+    show: (goal: {
+      readonly progress?: { readonly done: number; readonly total: number } | undefined;
+      readonly laggards?: readonly string[] | undefined;
+    }) => {
+      if (goal.progress === undefined) return;
+      shown = true;
+      world.terminal.err(
+        `\r\u001b[Kstarting: ${goal.progress.done} of ${goal.progress.total} ready, waiting for ${goal.laggards?.join(", ") ?? ""}`,
+      );
+    },
+    clear: () => {
+      if (shown) world.terminal.err("\r\u001b[K");
+    },
+  };
+};
+
+/** First signal: drain, exit 0. Second: end at once; the agent sees its owner gone and ends the rest. */
+const endAtSignal = (world: World, client: ServeClient): Promise<number> =>
+  new Promise((resolve) => {
+    let ending = false;
+    world.onSignal((signal) => {
+      if (ending) world.exitNow(EXIT.failed);
+      ending = true;
+      world.terminal.err(`\n${signal}: finishing open requests; once more to end at once\n`);
+      client.shutdown().then(
+        () => resolve(EXIT.done),
+        (error: unknown) =>
+          resolve(
+            isServeError(error) && error.code === "instance-unknown"
+              ? EXIT.done
+              : reportError(world.terminal, error, "text"),
+          ),
+      );
+    });
+    void client.untilGone().then(() => {
+      if (ending) return;
+      resolve(
+        reportError(
+          world.terminal,
+          new ServeError(
+            "instance-unknown",
+            "the instance ended: somebody stopped it, or its agent could not go on; its log says why.",
+          ),
+          "text",
+        ),
+      );
+    });
+  });
+
+const sayWhereItAnswers = async (
+  world: World,
+  { client, plan, file }: { readonly client: ServeClient; readonly plan: AppPlan; readonly file: string },
+): Promise<void> => {
+  const paint = paintOf(world.terminal);
+  const base = client.urls[0] ?? "http://127.0.0.1:8000";
+  const routes = plan.endpoints.flatMap(({ tag, endpoint }) => {
+    const { route, methods } = endpoint as { route?: string; methods?: readonly string[] };
+    return route === undefined ? [] : [{ tag, url: base + route, method: methods?.[0] ?? "GET" }];
+  });
+  const lines = [
+    `${paint.bold(plan.name)} answers`,
+    ...routes.map(({ tag, url, method }) => `  ${paint.green(url)}  ${paint.dim(`${tag}, ${method}`)}`),
+    "try",
+  ];
+  const hints = await world.readText(join(dirname(file), "try.txt"));
+  const tries = hints
+    ?.trim()
+    .split("\n")
+    .map((line) => line.replaceAll("$URL", base)) ?? [
+    ...routes
+      .slice(0, 2)
+      .map(({ url, method }) => `curl ${method === "GET" ? "" : `-X ${method} `}${url.replace(/\/\*$/, "/")}`),
+    `curl ${base}/-/routes`,
+  ];
+  world.terminal.out(
+    `${[...lines, ...tries.map((line) => `  ${line}`), paint.dim("Ctrl-C drains and ends it.")].join("\n")}\n`,
+  );
+};

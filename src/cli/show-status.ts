@@ -1,0 +1,62 @@
+/** `maitred status` for people: endpoints with weights and shadows, backends with wanted and running, every process. */
+import type { Status } from "../model/status.ts";
+import { type Paint, table } from "./terminal.ts";
+
+export const showStatus = (status: Status, paint: Paint): string =>
+  [
+    `${paint.bold(status.instance)}  ${status.phase}  ${status.urls.join(" ")}\n`,
+    section("Endpoints", endpointRows(status), paint),
+    section("Backends", backendRows(status, paint), paint),
+    section("Processes", processRows(status, paint), paint),
+  ].join("\n");
+
+const section = (title: string, rows: readonly (readonly string[])[], paint: Paint): string =>
+  rows.length === 1 ? `${paint.bold(title)}  none\n` : `${paint.bold(title)}\n${table(rows, paint)}`;
+
+const endpointRows = (status: Status): readonly (readonly string[])[] => [
+  ["tag", "route", "methods", "traffic", "shadows"],
+  ...status.endpoints.map((endpoint) => [
+    endpoint.tag,
+    endpoint.route ?? "-",
+    endpoint.methods?.join(",") ?? "all",
+    shares(endpoint.traffic),
+    shares(endpoint.shadows) || "-",
+  ]),
+];
+
+const backendRows = (status: Status, paint: Paint): readonly (readonly string[])[] => [
+  ["tag", "running", "goal", ""],
+  ...status.backends.map((backend) => [
+    backend.tag,
+    `${backend.replicas.running}/${backend.replicas.wanted}`,
+    backend.goal?.state ?? "-",
+    paint.yellow(backend.reason ?? ""),
+  ]),
+];
+
+const processRows = (status: Status, paint: Paint): readonly (readonly string[])[] => [
+  ["name", "kind", "pid", "state", "restarts", "up", ""],
+  ...status.processes.map((process) => [
+    process.name,
+    process.kind,
+    String(process.pid ?? "-"),
+    process.state,
+    String(process.restarts),
+    duration(process.uptimeMs),
+    paint.yellow(process.error ?? ""),
+  ]),
+];
+
+/** `iris:v1 90% · iris:v2 10%`. */
+const shares = (weights: Readonly<Record<string, number>>): string =>
+  Object.entries(weights)
+    .map(([tag, share]) => `${tag} ${Number((share * 100).toFixed(3))}%`)
+    .join(" · ");
+
+/** `3h 12m`, `12m 4s`, `4s`. */
+const duration = (ms: number): string => {
+  const seconds = Math.max(0, Math.floor(ms / 1_000));
+  if (seconds < 60) return `${seconds}s`;
+  const minutes = Math.floor(seconds / 60);
+  return minutes < 60 ? `${minutes}m ${seconds % 60}s` : `${Math.floor(minutes / 60)}h ${minutes % 60}m`;
+};

@@ -1,0 +1,53 @@
+/**
+ * What the commands print, and where: results on stdout, everything else on stderr. Colours follow NO_COLOR, FORCE_COLOR and the
+ * terminal. `--json` prints one JSON document on stdout and errors as `{ error: { code, message } }` on stderr.
+ */
+import pc from "picocolors";
+import { isServeError, type ServeError } from "../base/serve-error.ts";
+
+export interface Terminal {
+  out(text: string): void;
+  err(text: string): void;
+  /** Whether a person watches stderr: progress is shown only then. */
+  readonly interactive: boolean;
+  readonly colour: boolean;
+}
+
+export type Paint = ReturnType<typeof pc.createColors>;
+
+export const paintOf = (terminal: Terminal): Paint => pc.createColors(terminal.colour);
+
+/** Exit statuses of every command. */
+export const EXIT = { done: 0, failed: 1, usage: 2, pending: 3, noInstance: 4 } as const;
+
+const EXIT_OF_CODE: Readonly<Record<string, number>> = {
+  usage: EXIT.usage,
+  "instance-ambiguous": EXIT.usage,
+  "goal-pending": EXIT.pending,
+  "instance-unknown": EXIT.noInstance,
+};
+
+/** Prints the error; answers the exit status. */
+export const reportError = (terminal: Terminal, error: unknown, format: "text" | "json"): number => {
+  const known: Pick<ServeError, "code" | "message"> = isServeError(error)
+    ? error
+    : {
+        code: "internal",
+        message: `maitred hit a bug: ${error instanceof Error ? error.message : String(error)}. Set MAITRED_DEBUG=1 for the stack.`,
+      };
+  if (format === "json") terminal.err(`${JSON.stringify({ error: { code: known.code, message: known.message } })}\n`);
+  else terminal.err(`${paintOf(terminal).red("error")} ${known.message} ${paintOf(terminal).dim(`[${known.code}]`)}\n`);
+  return EXIT_OF_CODE[known.code] ?? EXIT.failed;
+};
+
+/** Columns of text, padded; the first row is the head. */
+export const table = (rows: readonly (readonly string[])[], paint: Paint): string => {
+  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
+  const lines = rows.map((row, index) => {
+    const line = row
+      .map((cell, column) => (column === row.length - 1 ? cell : cell.padEnd(widths[column] ?? 0)))
+      .join("  ");
+    return index === 0 ? paint.dim(line) : line;
+  });
+  return lines.map((line) => `  ${line}\n`).join("");
+};

@@ -1,0 +1,28 @@
+/**
+ * The two folders of an instance on this node: what lies in them beside the agent's ledger, and how they end.
+ * Writes are atomic and throw `state-unwritable`; removals are repeatable and leave what is not there alone.
+ */
+import type { SavedLaunch } from "../model/launch.ts";
+import type { InstanceFile } from "../model/places.ts";
+
+export interface InstanceFolders {
+  instanceFile(): InstanceFile | undefined;
+  writeInstanceFile(file: InstanceFile): void;
+  savedLaunch(): SavedLaunch | undefined;
+  writeLaunch(saved: SavedLaunch): void;
+  /** Whether the store's file is there; true where the store is no file of this node. */
+  hasStore(): boolean;
+  hasTombstone(): boolean;
+  /** Durable when it returns. */
+  writeTombstone(): void;
+  /** Why the controller process of this pid says it cannot start; undefined = it did not say. */
+  takeStartFailure(pid: number): { readonly code: string; readonly message: string } | undefined;
+  /** Cuts log files that have grown too long, forgets the oldest of processes that are gone. */
+  trimLogs(running: readonly string[]): Promise<void>;
+  /** Keeps cleaners of old files away. */
+  touchRun(): void;
+  /** Everything but the lock. */
+  clearRun(): void;
+  /** Everything; the tombstone last. */
+  removeState(): void;
+}
