@@ -57,13 +57,13 @@ export { HttpError, ServeError } from "./base/serve-error.ts";
 export const serve = {
   /** Starts an instance on this machine, or goes on with the one of this name, and connects to it. `A`: the type of its app. */
   async start<A = unknown>(options: StartOptions = {}): Promise<Client<A>> {
-    const { startInstance } = await import("./client/client.ts");
+    const { startInstance } = await import("./main/program.ts");
     return (await startInstance(options)) as Client<A>;
   },
 
   /** Connects to an instance that runs. Throws `instance-unknown` when there is none, `instance-ambiguous` when several run. */
   async connect<A = unknown>(options: ConnectOptions = {}): Promise<Client<A>> {
-    const { connectInstance } = await import("./client/client.ts");
+    const { connectInstance } = await import("./main/program.ts");
     return (await connectInstance(options)) as Client<A>;
   },
 };

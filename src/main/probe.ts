@@ -1,0 +1,29 @@
+/**
+ * Loads an app file in a process of its own and says what it asks for: one JSON line on file descriptor 3, `{ plan }` or
+ * `{ error: { code, message } }`. User code may do what it likes at import; it cannot hurt the command that asked.
+ * argv[2] = path of the app file.
+ */
+import { writeSync } from "node:fs";
+import { resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import { nodeModuleLoader } from "../adapters/module-loader.ts";
+import { toErrorBody } from "../base/serve-error.ts";
+import { planApp } from "../client/client.ts";
+
+const ANSWER_FD = 3;
+
+const probe = async (path: string): Promise<object> => {
+  try {
+    const file = resolve(path);
+    const module = await nodeModuleLoader().load(pathToFileURL(file).href);
+    return { plan: planApp({ url: pathToFileURL(file).href, defaultExport: module["default"] }) };
+  } catch (error) {
+    const { code, message } = toErrorBody(error);
+    return { error: { code, message } };
+  }
+};
+
+void probe(process.argv[2] ?? "").then((answer) => {
+  writeSync(ANSWER_FD, `${JSON.stringify(answer)}\n`);
+  process.exit(0); // user code may hold timers and sockets open
+});

@@ -1,0 +1,111 @@
+/**
+ * Composition root of a user's program and of the command line: finds or launches an instance and connects a client to it. Loaded by
+ * `serve.start` and `serve.connect` at their first use.
+ */
+import { existsSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { createHttpControlTransport } from "../adapters/http-control-transport.ts";
+import { isLockHeld } from "../adapters/kernel-lock.ts";
+import { launchInstance } from "../adapters/launch.ts";
+import { chooseInstance, type LivingInstance, preparePlaces } from "../adapters/places.ts";
+import { processHost } from "../adapters/processes.ts";
+import { createSystemClock } from "../adapters/system-clock.ts";
+import { createSystemRandom } from "../adapters/system-random.ts";
+import type { Client, ConnectOptions, StartOptions } from "../api/api.ts";
+import { ServeError } from "../base/serve-error.ts";
+import { ServeClient } from "../client/client.ts";
+import { GONE_INTERVAL_MS } from "../model/limits.ts";
+import type { ApiListener } from "../model/launch.ts";
+import { type InstanceFile, runFiles } from "../model/places.ts";
+import type { HttpConfig } from "../model/records.ts";
+import { openProgramHandles } from "./program-handles.ts";
+
+export const startInstance = async (options: StartOptions): Promise<Client> => {
+  const life = options.detached === true ? "detached" : "mine";
+  const { client } = await launchAndConnect({
+    instance: options.instance ?? process.env["MAITRED_INSTANCE"] ?? (life === "mine" ? `program-${process.pid}` : "default"),
+    http: definedOnly(options.http ?? {}),
+    stateDir: options.stateDir,
+    api: undefined,
+    life,
+    env: process.env,
+  });
+  return client;
+};
+
+export const connectInstance = async (options: ConnectOptions): Promise<Client> => {
+  if (options.address !== undefined) return connectByAddress(options.address, options.token);
+  return connectTo(chooseInstance({ instance: options.instance, env: process.env }));
+};
+
+export interface LaunchWish {
+  readonly instance: string;
+  readonly http: Partial<HttpConfig>;
+  readonly stateDir: string | undefined;
+  readonly api: ApiListener | undefined;
+  /** `mine`: ends, and is erased, with this process; output goes to its terminal. */
+  readonly life: "mine" | "detached";
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+export const launchAndConnect = async (
+  wish: LaunchWish,
+): Promise<{ readonly instance: InstanceFile; readonly alreadyRunning: boolean; readonly client: ServeClient }> => {
+  const places = preparePlaces(wish);
+  const { instanceFile, alreadyRunning } = await launchInstance({
+    instance: wish.instance,
+    node: "local",
+    ...places,
+    http: wish.http,
+    owner: wish.life === "mine" ? processHost().self : undefined,
+    output: wish.life === "mine" ? "inherit" : "files",
+    resume: true,
+    execArgv: process.execArgv,
+    api: wish.api,
+  });
+  const client = await connectTo({ file: instanceFile, ...places }, wish.life === "mine" ? "owned" : "guest");
+  return { instance: instanceFile, alreadyRunning, client };
+};
+
+export const connectTo = (living: LivingInstance, as: "owned" | "guest" = "guest"): Promise<ServeClient> => {
+  const { file, runDir } = living;
+  const run = runFiles(runDir);
+  const clock = createSystemClock();
+  const random = createSystemRandom();
+  const handles = openProgramHandles({ runDir, instanceId: file.id, clock, random });
+  const isGone = (): boolean => !existsSync(run.instance) && !isLockHeld(run.lock);
+  return ServeClient.connect({
+    transport: createHttpControlTransport({ kind: "unix", path: run.controllerLink }),
+    clock,
+    drawId: () => random.id(),
+    isGone,
+    instance: file.name,
+    handle: handles.handle,
+    disconnect: handles.close,
+    untilGone: async () => {
+      while (!isGone()) await sleep(GONE_INTERVAL_MS);
+    },
+    owned: as === "owned",
+  });
+};
+
+const connectByAddress = (address: string, token: string | undefined): Promise<ServeClient> => {
+  if (token === undefined) throw new ServeError("unauthorized", `connecting to ${address} needs a token: the file \`token\` of the instance's state folder.`);
+  const random = createSystemRandom();
+  return ServeClient.connect({
+    transport: createHttpControlTransport({ kind: "tcp", url: address, token }),
+    clock: createSystemClock(),
+    drawId: () => random.id(),
+    isGone: () => false,
+    instance: address,
+    handle: () => {
+      throw new ServeError("not-implemented", "handles over a TCP connection are not in this version; call the endpoint over HTTP.");
+    },
+    disconnect: async () => {},
+    untilGone: async () => {},
+    owned: false,
+  });
+};
+
+const definedOnly = <T extends object>(options: T): { [K in keyof T]?: Exclude<T[K], undefined> } =>
+  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as never; // dropped what was undefined
