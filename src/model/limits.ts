@@ -65,6 +65,8 @@ export const MAX_BACKEND_BYTES = MAX_VALUE_BYTES - 4_000;
 export const MAX_KEYS_PER_TURN = 500;
 /** A goal keeps its call in full up to this; of a longer one it keeps a digest. */
 export const MAX_GOAL_CALL_CHARS = 2_000;
+/** A goal keeps that much of the error that failed it; the whole of it stands in the replica's log. */
+export const MAX_ERROR_CHARS = 4_000;
 /** Last reasons that `explain` answers from; the oldest are forgotten first. */
 export const MAX_REASONS = 20_000;
 /** A proxy that drains is killed after this, as a replica is by default. */
@@ -84,6 +86,10 @@ export const QUARANTINE_MAX_MS = 60_000;
 export const POLL_TIMEOUT_MS = 30_000;
 /** Pause before a failed poll is sent again. */
 export const POLL_RETRY_MS = 100;
+/** An answer that is this much later than the wait it was given will not come: the connection is half open. */
+export const POLL_ANSWER_MARGIN_MS = 5_000;
+/** All closures of 100,000 endpoints at about 400 bytes, with as much again to spare. */
+export const MAX_POLL_ANSWER_BYTES = 100_000_000;
 /** A client that has not polled for this long after its connection ended is forgotten. */
 export const POLL_CLIENT_GONE_MS = 1_000;
 
@@ -172,10 +178,12 @@ export const RESCUE_JITTER_MS = 100;
 /** How often a rescuer without a link probes the lock. */
 export const RESCUE_LOOK_INTERVAL_MS = 250;
 /** Backoff of rescues, kept on disk: the first is at once, then doubling from the first value to the second. */
-export const RESCUE_BACKOFF_MIN_MS = 1_000;
+export const RESCUE_BACKOFF_MIN_MS = 500;
 export const RESCUE_BACKOFF_MAX_MS = 30_000;
-/** A rescue this long ago is forgotten. */
-export const RESCUE_BACKOFF_RESET_MS = 60_000;
+/** After a rescue its agent gets this long to take the lock before the rescuer looks again. */
+export const RESCUE_PATIENCE_MS = 1_000;
+/** An agent that has lived this long forgets the rescues before it: what made its predecessors die soon is over. */
+export const RESCUE_FORGIVE_MS = 5_000;
 
 // ── wire
 /** Frame head and small body together; a larger body goes in parts. */
@@ -205,6 +213,17 @@ export const DEFAULT_MAX_QUEUED_QUERIES = 1_000;
 /** Retries of a router are at most this share of its queries (plus RETRY_BUDGET_MIN a second). */
 export const RETRY_BUDGET_SHARE = 0.2;
 export const RETRY_BUDGET_MIN_PER_SECOND = 10;
+/** Times that one query is run again after the replica that had it was lost. */
+export const MAX_RETRIES_PER_QUERY = 3;
+/** A replica that cannot be reached, or that lets deadlines pass, is left alone this long at first, doubling up to the second value. */
+export const EJECT_MIN_MS = 100;
+export const EJECT_MAX_MS = 5_000;
+/** Deadlines in a row that pass at one replica, without an answer between, before it is ejected. */
+export const EJECT_AFTER_STALLS = 5;
+/** A replica that refused and then sent no SLOT for this long is asked again: its SLOT was lost with its life. */
+export const SLOT_LOST_MS = 1_000;
+/** Stream ids of one connection, then a new one begins: a day at 10,000 queries a second, and still what engines call a small integer. */
+export const MAX_STREAM_ID = 0x3fff_ffff;
 /** Shadow queries in flight for each router; beyond it they are dropped and counted. */
 export const MAX_SHADOWS_IN_FLIGHT = 256;
 
@@ -246,3 +265,13 @@ export const LOG_FOLLOW_INTERVAL_MS = 200;
 export const LOG_READ_BYTES = 4_000_000;
 /** Loading an app file: longer than any import that is not stuck. */
 export const PROBE_TIMEOUT_MS = 30_000;
+/** How often a client that waits for an instance to end looks. */
+export const GONE_INTERVAL_MS = 50;
+
+// ── logs
+/** What a log line takes of a field, so that no field of a request fills a disk: characters of a text, items of a list, levels. */
+export const MAX_LOG_TEXT_LENGTH = 4_096;
+export const MAX_LOG_ITEMS = 50;
+export const MAX_LOG_DEPTH = 6;
+/** A full pipe is waited for this long, 1 ms at a time, before lines are dropped and counted: a log must not stop its process. */
+export const LOG_WRITE_WAIT_MS = 20;

@@ -71,6 +71,8 @@ export interface GoalRecord {
   readonly aliasOf: GoalId | undefined;
   readonly supersededBy: GoalId | undefined;
   readonly error: ErrorBody | undefined;
+  /** Routers in users' programs that had not applied the change when the goal was settled without them. */
+  readonly laggards?: readonly string[] | undefined;
   /** Timestamps. */
   readonly createdAt: number;
   readonly settledAt: number | undefined;

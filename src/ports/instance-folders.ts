@@ -2,6 +2,7 @@
  * The two folders of an instance on this node: what lies in them beside the agent's ledger, and how they end.
  * Writes are atomic and throw `state-unwritable`; removals are repeatable and leave what is not there alone.
  */
+import type { ServeError } from "../base/serve-error.ts";
 import type { SavedLaunch } from "../model/launch.ts";
 import type { InstanceFile } from "../model/places.ts";
 
@@ -16,12 +17,14 @@ export interface InstanceFolders {
   /** Durable when it returns. */
   writeTombstone(): void;
   /** Why the controller process of this pid says it cannot start; undefined = it did not say. */
-  takeStartFailure(pid: number): { readonly code: string; readonly message: string } | undefined;
+  takeStartFailure(pid: number): ServeError | undefined;
+  /** The agent has lived long enough: the next rescue is at once again. */
+  forgetRescues(): void;
   /** Cuts log files that have grown too long, forgets the oldest of processes that are gone. */
-  trimLogs(running: readonly string[]): Promise<void>;
+  trimLogs(running: readonly string[]): void;
   /** Keeps cleaners of old files away. */
   touchRun(): void;
-  /** Everything but the lock. */
+  /** Everything but the lock and start failures. */
   clearRun(): void;
   /** Everything; the tombstone last. */
   removeState(): void;

@@ -28,6 +28,8 @@ export interface Listening {
 }
 
 export interface Transport {
+  /** Calls back once the events that are due in this turn of the event loop are handled: the moment to write what they caused. */
+  endOfTurn(callback: () => void): void;
   connect(address: Address, events: SocketEvents): Socket;
   listen(address: Address, accept: (socket: Socket) => SocketEvents): Promise<Listening>;
 }

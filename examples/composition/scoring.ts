@@ -1,0 +1,8 @@
+/** A whole module as a backend (`export: "*"`): the functions that it exports are methods with plain arguments. */
+
+export function score(features: readonly number[]): number {
+  return features.reduce((sum, value) => sum + value, 0) / Math.max(1, features.length);
+}
+
+/** Not a function, so no handle offers it. */
+export const limits = { max: 3 };

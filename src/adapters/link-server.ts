@@ -1,0 +1,97 @@
+/**
+ * ports/link-server.ts on `<run>/agent.sock`. The folder is 0700, so every peer is of this user; a peer is still held to the protocol:
+ * a hello first, lines of bounded length, and it must read what it is sent.
+ */
+import { chmodSync } from "node:fs";
+import { createServer, type Server, type Socket } from "node:net";
+import { messageOf, ServeError } from "../base/serve-error.ts";
+import { MAX_LINK_BACKLOG_BYTES, MAX_LINK_LINE_BYTES } from "../model/limits.ts";
+import type { FromAgent, ToAgent } from "../model/link-messages.ts";
+import type { LinkServer, LinkServerEvents, ServerLink } from "../ports/link-server.ts";
+import { encodeLine, LineReader } from "./json-lines.ts";
+import { removeFile } from "./whole-files.ts";
+
+/** Only the holder of the agent's lock may start it: a socket file in the way is then a dead agent's. */
+export const createLinkServer = (path: string): LinkServer => new SocketLinkServer(path);
+
+class SocketLinkServer implements LinkServer {
+  readonly #path: string;
+  readonly #sockets = new Set<Socket>();
+  #server: Server | undefined;
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  start(events: LinkServerEvents): Promise<void> {
+    removeFile(this.#path);
+    const server = createServer((socket) => this.#accept(socket, events));
+    this.#server = server;
+    return new Promise((resolve, reject) => {
+      server.once("error", (cause) =>
+        reject(new ServeError("state-unwritable", `${this.#path} cannot be opened: ${messageOf(cause)}.`, { cause })),
+      );
+      server.listen(this.#path, () => {
+        chmodSync(this.#path, 0o600);
+        resolve();
+      });
+    });
+  }
+
+  stop(): void {
+    this.#server?.close();
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  #accept(socket: Socket, events: LinkServerEvents): void {
+    const lines = new LineReader(MAX_LINK_LINE_BYTES);
+    const link = new SocketServerLink(socket);
+    let greeted = false;
+    this.#sockets.add(socket);
+    socket.on("data", (bytes: Buffer) => {
+      const messages = lines.push(bytes);
+      if (messages === "malformed") {
+        socket.destroy();
+        return;
+      }
+      for (const message of messages) {
+        if (socket.destroyed) return;
+        if (!greeted && !isHello(message)) {
+          socket.destroy();
+          return;
+        }
+        greeted = true;
+        events.onMessage(link, message as ToAgent);
+      }
+    });
+    socket.on("error", () => {}); // `close` follows and is enough
+    socket.on("close", () => {
+      this.#sockets.delete(socket);
+      if (greeted) events.onClose(link);
+    });
+  }
+}
+
+class SocketServerLink implements ServerLink {
+  readonly #socket: Socket;
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+  }
+
+  send(message: FromAgent): void {
+    if (this.#socket.destroyed || !this.#socket.writable) return;
+    this.#socket.write(encodeLine(message));
+    if (this.#socket.writableLength > MAX_LINK_BACKLOG_BYTES) this.#socket.destroy();
+  }
+
+  close(): void {
+    this.#socket.end();
+  }
+}
+
+const isHello = (message: unknown): boolean =>
+  typeof message === "object" &&
+  message !== null &&
+  (message as Partial<ToAgent>).kind === "hello" &&
+  typeof (message as { pid?: unknown }).pid === "number";

@@ -1,0 +1,86 @@
+/**
+ * Loads user modules with `import()` and turns what goes wrong into one sentence (core/module-errors.ts).
+ * Node does not say which file of many V8 refused to compile. Then the module is asked for once more while a hook notes which files are
+ * read: the last one is it. Nothing runs twice by that, because nothing has run: Node compiles all files before it runs the first.
+ */
+import { existsSync, readFileSync } from "node:fs";
+import { registerHooks } from "node:module";
+import { pathToFileURL } from "node:url";
+import { isServeError, ServeError } from "../base/serve-error.ts";
+import { diagnoseModuleFailure, type ModuleFailure } from "../core/module-errors.ts";
+import { pathOfUrl, type SourceFiles } from "../core/module-problem.ts";
+import type { ModuleExports, ModuleLoader } from "../ports/module-loader.ts";
+
+export const nodeModuleLoader = (): ModuleLoader => ({
+  async load(place) {
+    const url = place.startsWith("file:") ? place : pathToFileURL(place).href;
+    try {
+      return (await import(url)) as ModuleExports;
+    } catch (error) {
+      // `defineApp` and its like throw sentences of their own while the module runs.
+      if (isServeError(error)) throw error;
+      const problem = diagnoseModuleFailure(await failureOf(url, error), sourceFiles);
+      throw new ServeError(problem.code, problem.message, { cause: error });
+    }
+  },
+});
+
+const sourceFiles: SourceFiles = {
+  read: (path) => {
+    try {
+      return readFileSync(path, "utf8");
+    } catch {
+      // Whatever hinders us: the message is made without it.
+      return undefined;
+    }
+  },
+  exists: (path) => existsSync(path),
+};
+
+async function failureOf(url: string, thrown: unknown): Promise<ModuleFailure> {
+  const file = pathOfUrl(url);
+  if (!(thrown instanceof Error)) {
+    return {
+      file,
+      culprit: undefined,
+      phase: "running",
+      name: "",
+      code: undefined,
+      message: String(thrown),
+      stack: "",
+    };
+  }
+  const { name, message, code } = thrown as Error & { readonly code?: unknown };
+  const stack = thrown.stack ?? "";
+  const isUncompiled = /^\s+at compileSourceTextModule /m.test(stack);
+  return {
+    file,
+    culprit: isUncompiled ? await lastFileRead(url) : undefined,
+    phase: /^\s+at [^\n]*\(node:internal\/modules\//.test(firstFrame(stack)) ? "linking" : "running",
+    name,
+    code: typeof code === "string" ? code : undefined,
+    message,
+    stack,
+  };
+}
+
+const firstFrame = (stack: string): string => stack.split("\n").find((line) => /^\s+at /.test(line)) ?? "";
+
+async function lastFileRead(url: string): Promise<string | undefined> {
+  let last: string | undefined;
+  const hooks = registerHooks({
+    load(read, context, nextLoad) {
+      last = pathOfUrl(read);
+      return nextLoad(read, context);
+    },
+  });
+  try {
+    // Another URL for the same file: a failed module is remembered under its own.
+    await import(`${url}${url.includes("?") ? "&" : "?"}diagnose`);
+  } catch {
+    // The same error again.
+  } finally {
+    hooks.deregister();
+  }
+  return last;
+}

@@ -1,0 +1,148 @@
+/**
+ * Everything that makes a revision: transactions, the end of a lease, the sweep of expired leases.
+ * Each call is one SQLite transaction on the durable connection and blocks until it is on the disk; it throws "busy" with nothing
+ * done when another process holds the write lock. Leases whose time is up are ended first, as revisions of their own, so their
+ * keys count in no compare.
+ */
+import { assertNever } from "../../base/assert.ts";
+import { ServeError } from "../../base/serve-error.ts";
+import { MAX_LOG_BYTES, MAX_LOG_REVISIONS } from "../../model/limits.ts";
+import type { Compare, KeyValue, LeaseId, Op, Txn, TxnResult, WatchChange } from "../../ports/store.ts";
+import { encodeChanges } from "./changes-codec.ts";
+import type { Connection } from "./connection.ts";
+import { Entries, Leases, RevisionLog } from "./tables.ts";
+
+/** What a call answers, and whether it made a revision. */
+export interface Committed<T> {
+  readonly result: T;
+  readonly changed: boolean;
+}
+
+export class Transactions {
+  readonly #connection: Connection;
+  readonly #monotonicMs: () => number;
+  readonly #entries: Entries;
+  readonly #log: RevisionLog;
+  readonly #leases: Leases;
+
+  constructor(connection: Connection, boot: string, monotonicMs: () => number) {
+    this.#connection = connection;
+    this.#monotonicMs = monotonicMs;
+    this.#entries = new Entries(connection.db);
+    this.#log = new RevisionLog(connection.db);
+    this.#leases = new Leases(connection.db, boot);
+  }
+
+  txn(txn: Txn): Committed<TxnResult> {
+    return this.#write(() => {
+      const succeeded = txn.compare.every((compare) => this.#holds(compare));
+      const gets = this.#run(succeeded ? txn.then : (txn.else ?? []));
+      return { succeeded, gets, revision: this.#log.span().newest };
+    });
+  }
+
+  /** Ends a lease before its time. Unknown ids are fine. */
+  revoke(lease: LeaseId): Committed<void> {
+    return this.#write(() => this.#end(lease));
+  }
+
+  /** Ends what has expired and nothing else. */
+  sweep(): Committed<void> {
+    return this.#write(() => {});
+  }
+
+  /** Reads only: whether `sweep` would find something. */
+  hasExpired(): boolean {
+    return this.#leases.expired(this.#monotonicMs()).length > 0;
+  }
+
+  #write<T>(work: () => T): Committed<T> {
+    return this.#connection.write(() => {
+      const before = this.#log.span().newest;
+      for (const lease of this.#leases.expired(this.#monotonicMs())) this.#end(lease);
+      const result = work();
+      const changed = this.#log.span().newest > before;
+      if (changed) this.#log.prune({ maxRevisions: MAX_LOG_REVISIONS, maxBytes: MAX_LOG_BYTES });
+      return { result, changed };
+    });
+  }
+
+  #end(lease: LeaseId): void {
+    const revision = this.#log.span().newest + 1;
+    const changes = this.#entries.keysOfLease(lease).flatMap((key) => this.#delete(key, revision));
+    this.#record(revision, changes);
+    this.#leases.delete(lease);
+  }
+
+  /** An absent key has the revision 0, as in etcd. */
+  #holds(compare: Compare): boolean {
+    const entry = this.#entries.get(compare.key);
+    switch (compare.kind) {
+      case "absent":
+        return entry === undefined;
+      case "createRevision":
+        return (entry?.createRevision ?? 0) === compare.equals;
+      case "modRevision":
+        return (entry?.modRevision ?? 0) === compare.equals;
+      default:
+        return assertNever(compare);
+    }
+  }
+
+  #run(ops: readonly Op[]): readonly (KeyValue | undefined)[] {
+    const revision = this.#log.span().newest + 1;
+    const gets: (KeyValue | undefined)[] = [];
+    const changes: WatchChange[] = [];
+    for (const op of ops) {
+      switch (op.kind) {
+        case "get":
+          gets.push(this.#entries.get(op.key));
+          break;
+        case "put":
+          changes.push(this.#put(op, revision));
+          break;
+        case "delete":
+          changes.push(...this.#delete(op.key, revision));
+          break;
+        case "deletePrefix":
+          for (const { key } of this.#entries.list(op.prefix)) changes.push(...this.#delete(key, revision));
+          break;
+        default:
+          assertNever(op);
+      }
+    }
+    this.#record(revision, changes);
+    return gets;
+  }
+
+  #put({ key, value, lease }: Extract<Op, { kind: "put" }>, revision: number): WatchChange {
+    if (lease !== undefined && !this.#leases.has(lease)) {
+      throw new ServeError(
+        "lease-lost",
+        `The lease that ${key} was to live by has expired or was revoked; nothing was written. Ask for a new lease first.`,
+        { details: { key, lease } },
+      );
+    }
+    const before = this.#entries.get(key);
+    const entry: KeyValue = {
+      key,
+      value,
+      createRevision: before?.createRevision ?? revision,
+      modRevision: revision,
+      version: (before?.version ?? 0) + 1,
+      lease,
+    };
+    this.#entries.put(entry);
+    return { kind: "put", entry };
+  }
+
+  #delete(key: string, revision: number): readonly WatchChange[] {
+    if (this.#entries.get(key) === undefined) return [];
+    this.#entries.delete(key);
+    return [{ kind: "delete", key, modRevision: revision }];
+  }
+
+  #record(revision: number, changes: readonly WatchChange[]): void {
+    if (changes.length > 0) this.#log.append(revision, encodeChanges(changes));
+  }
+}

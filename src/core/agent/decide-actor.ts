@@ -1,0 +1,129 @@
+/**
+ * What an agent does about one actor, from what it knows of it (actor-view.ts). Pure: (view, now) → what is true once the steps are
+ * done, the steps in order, and when to look again.
+ *
+ * The agent restarts in place: same name, incarnation + 1, with a growing pause; after maxStartAttempts starts in a row that failed it
+ * leaves a replica `exited` and the controller decides. It never chooses another name.
+ */
+import { assertNever } from "../../base/assert.ts";
+import type { Assignment } from "../../model/actor.ts";
+import type { BackendConfig } from "../../model/backend-config.ts";
+import type { Intent } from "../../model/actor.ts";
+import { type ActorView, assignmentOf, type Instant, type KillReason, type Life } from "./actor-view.ts";
+
+export type Step =
+  /** Save the file, durably, with this assignment. */
+  | { readonly kind: "save"; readonly assignment: Assignment }
+  /** Save the file for the next incarnation, then start its process. */
+  | { readonly kind: "start"; readonly assignment: Assignment; readonly incarnation: number }
+  | { readonly kind: "configure"; readonly configRevision: number; readonly config: BackendConfig }
+  | { readonly kind: "intent"; readonly intent: Exclude<Intent, { kind: "kill" }> }
+  | { readonly kind: "kill"; readonly reason: KillReason }
+  /** Nothing is left of it: delete its file and its status. Always the last step. */
+  | { readonly kind: "forget" };
+
+export interface Decision {
+  readonly view: ActorView;
+  readonly steps: readonly Step[];
+  /** Look again then at the latest; undefined = when something happens. */
+  readonly wakeAt: Instant | undefined;
+}
+
+export interface Circumstances {
+  readonly now: Instant;
+  /** Until then nothing is started on the word of a local file alone: the store may answer and know better. */
+  readonly trustFilesFrom: Instant;
+}
+
+export const decideActor = (view: ActorView, circumstances: Circumstances): Decision =>
+  view.life.kind === "up" ? decideUp(view, view.life, circumstances.now) : decideDown(view, view.life, circumstances);
+
+const nothing = (view: ActorView, wakeAt?: Instant): Decision => ({ view, steps: [], wakeAt });
+
+type Up = Extract<Life, { kind: "up" }>;
+type Down = Extract<Life, { kind: "down" }>;
+
+// ── no process
+
+const decideDown = (view: ActorView, life: Down, { now, trustFilesFrom }: Circumstances): Decision => {
+  const assignment = assignmentOf(view);
+  if (assignment === undefined) return { view, steps: [{ kind: "forget" }], wakeAt: undefined };
+  if (assignment.intent.kind !== "run") return nothing(view);
+  const fresh = forgiveFailures(view, assignment);
+  if (hasGivenUp(fresh, assignment)) return nothing(fresh);
+  const dueAt = Math.max(fresh === view ? life.notBefore : now, view.wanted.kind === "unknown" ? trustFilesFrom : now);
+  if (now < dueAt) return nothing(fresh, dueAt);
+  const incarnation = (view.file?.incarnation ?? 0) + 1;
+  return { view: fresh, steps: [{ kind: "start", assignment, incarnation }], wakeAt: undefined };
+};
+
+/** Another configuration than the one that failed deserves its own attempts. */
+const forgiveFailures = (view: ActorView, assignment: Assignment): ActorView => {
+  const triedRevision = view.file?.assignment.configRevision ?? assignment.configRevision;
+  return view.failedStarts > 0 && assignment.configRevision > triedRevision ? { ...view, failedStarts: 0 } : view;
+};
+
+/** Proxies are tried for ever: an instance without them answers nobody. */
+export const hasGivenUp = (view: ActorView, { spec }: Assignment): boolean =>
+  spec.kind === "replica" && view.failedStarts >= spec.config.maxStartAttempts;
+
+// ── a process
+
+const decideUp = (view: ActorView, life: Up, now: Instant): Decision => {
+  if (life.killed !== undefined) return nothing(view);
+  const assignment = assignmentOf(view);
+  if (assignment === undefined) return kill(view, life, "no-record");
+  switch (assignment.intent.kind) {
+    case "kill":
+      return kill(view, life, "intent");
+    case "drain":
+      return decideDrain(view, life, { assignment, intent: assignment.intent, now });
+    case "run":
+      return decideRun(view, life, { assignment, now });
+    default:
+      return assertNever(assignment.intent);
+  }
+};
+
+interface Draining {
+  readonly assignment: Assignment;
+  readonly intent: Extract<Intent, { kind: "drain" }>;
+  readonly now: Instant;
+}
+
+const decideDrain = (view: ActorView, life: Up, { assignment, intent, now }: Draining): Decision => {
+  const drainSince = life.drainSince ?? now;
+  const endsAt = drainSince + intent.timeoutMs;
+  if (now >= endsAt) return kill(view, { ...life, drainSince }, "drain-timeout");
+  const steps: Step[] = [];
+  if (view.file?.assignment.intent.kind !== "drain") steps.push({ kind: "save", assignment });
+  if (life.isLinked && !life.toldDrain) steps.push({ kind: "intent", intent });
+  const toldDrain = life.toldDrain || life.isLinked;
+  return { view: { ...view, life: { ...life, drainSince, toldDrain } }, steps, wakeAt: endsAt };
+};
+
+interface Running {
+  readonly assignment: Assignment;
+  readonly now: Instant;
+}
+
+const decideRun = (view: ActorView, life: Up, { assignment, now }: Running): Decision => {
+  const { spec, configRevision } = assignment;
+  if (spec.kind === "proxy") return nothing(view);
+  const isReady = life.readySince !== undefined;
+  const startEndsAt = isReady ? undefined : life.since + spec.config.startTimeoutMs;
+  if (startEndsAt !== undefined && now >= startEndsAt) return kill(view, life, "start-timeout");
+
+  const steps: Step[] = [];
+  if ((view.file?.assignment.configRevision ?? 0) < configRevision) steps.push({ kind: "save", assignment });
+  const mustTell = life.isLinked && Math.max(life.toldRevision, view.report?.configRevision ?? 0) < configRevision;
+  if (mustTell) steps.push({ kind: "configure", configRevision, config: spec.config });
+  const told = mustTell ? { ...view, life: { ...life, toldRevision: configRevision } } : view;
+  return { view: told, steps, wakeAt: startEndsAt };
+};
+
+const kill = (view: ActorView, life: Up, reason: KillReason): Decision => ({
+  view: { ...view, life: { ...life, killed: reason } },
+  steps: [{ kind: "kill", reason }],
+  wakeAt: undefined,
+});

@@ -1,0 +1,117 @@
+/**
+ * The rules of a backend's configuration, defaults filled in: ranges of single fields and relations between fields. Types were checked
+ * where the call came in. Answers every problem, each the rest of a sentence that starts with `backend "…": `.
+ * Also: what an update changes, and what that costs.
+ */
+import { type BackendConfig, type BackendConfigField, type BackendConfigInput, UPDATE_KIND } from "../model/backend-config.ts";
+import type { Offers } from "../model/actor.ts";
+import { isSameValue } from "./canonical.ts";
+
+type NumberField = { [K in BackendConfigField]: BackendConfig[K] extends number | undefined ? K : never }[BackendConfigField];
+
+const AT_LEAST_ONE: readonly NumberField[] = [
+  "numReplicas",
+  "maxConcurrentQueries",
+  "maxBatchSize",
+  "maxStartAttempts",
+  "startTimeoutMs",
+  "healthCheckIntervalMs",
+  "healthCheckTimeoutMs",
+  "loopStallLimitMs",
+];
+const AT_LEAST_ZERO: readonly NumberField[] = ["maxQueuedQueries", "maxSurge", "maxUnavailable"];
+const ANY_TIME: readonly NumberField[] = [
+  "batchWaitTimeoutMs",
+  "gracefulShutdownWaitLoopMs",
+  "gracefulShutdownTimeoutMs",
+];
+
+/** @param set what the user set, to tell a field that is there from a default. */
+export const configProblems = (config: BackendConfig, set: BackendConfigInput): readonly string[] => [
+  ...AT_LEAST_ONE.flatMap((field) => rangeProblem(field, config[field], 1)),
+  ...AT_LEAST_ZERO.flatMap((field) => rangeProblem(field, config[field], 0)),
+  ...ANY_TIME.flatMap((field) => {
+    const value = config[field];
+    if (value === undefined || (Number.isFinite(value) && value >= 0)) return [];
+    return [`${field} must be a number of milliseconds, 0 or more, got ${value}.`];
+  }),
+  ...resourceProblems(config),
+  ...relationProblems(config),
+  ...autoscalingProblems(config, set),
+];
+
+/** Checked when the code has been loaded once; before that, the replica's own start refuses. */
+export const offerProblems = (config: BackendConfig, offers: Offers): readonly string[] =>
+  offers.batches
+    ? []
+    : (["maxBatchSize", "batchWaitTimeoutMs"] as const).flatMap((field) =>
+        config[field] === undefined ? [] : [`${field} is set, but the code declares no batch(). Remove ${field}.`],
+      );
+
+/** The fields whose value, defaults filled in, differs. */
+export const changedFields = (before: BackendConfig, after: BackendConfig): readonly BackendConfigField[] =>
+  (Object.keys(UPDATE_KIND) as BackendConfigField[]).filter((field) => !isSameValue(before[field], after[field]));
+
+/** The explicitly set fields of `update` over what was set before; of `resources` and `autoscaling`, their fields. */
+export const mergeConfig = (before: BackendConfigInput, update: BackendConfigInput): BackendConfigInput => {
+  const set = Object.fromEntries(Object.entries(update).filter(([, value]) => value !== undefined)) as BackendConfigInput;
+  return {
+    ...before,
+    ...set,
+    ...(set.resources === undefined ? {} : { resources: { ...before.resources, ...set.resources } }),
+    ...(set.autoscaling === undefined ? {} : { autoscaling: { ...before.autoscaling, ...set.autoscaling } }),
+  };
+};
+
+const rangeProblem = (field: NumberField, value: number | undefined, least: 0 | 1): string[] => {
+  if (value === undefined || (Number.isInteger(value) && value >= least)) return [];
+  return [`${field} must be a ${least === 1 ? "positive integer" : "whole number, 0 or more"}, got ${value}.`];
+};
+
+const resourceProblems = ({ resources }: BackendConfig): string[] =>
+  (["cpu", "memoryBytes"] as const).flatMap((field) =>
+    Number.isFinite(resources[field]) && resources[field] >= 0
+      ? []
+      : [`resources.${field} must be a number, 0 or more, got ${resources[field]}.`],
+  );
+
+const relationProblems = (config: BackendConfig): string[] => {
+  const problems: string[] = [];
+  const { maxBatchSize, maxConcurrentQueries, maxSurge, maxUnavailable } = config;
+  if (maxBatchSize !== undefined && maxConcurrentQueries < maxBatchSize) {
+    problems.push(
+      `maxConcurrentQueries is ${maxConcurrentQueries} and maxBatchSize ${maxBatchSize}: a batch could never fill. Raise maxConcurrentQueries to ${maxBatchSize} or more.`,
+    );
+  }
+  if (maxSurge === 0 && maxUnavailable === 0) {
+    problems.push(
+      "maxSurge and maxUnavailable are both 0: no replica could ever be replaced. Set one of them to 1 or more.",
+    );
+  }
+  if (config.gracefulShutdownWaitLoopMs > config.gracefulShutdownTimeoutMs) {
+    problems.push(
+      `gracefulShutdownWaitLoopMs is ${config.gracefulShutdownWaitLoopMs}, longer than gracefulShutdownTimeoutMs ${config.gracefulShutdownTimeoutMs}: every drain would end by a kill. Make it shorter.`,
+    );
+  }
+  for (const name of Object.keys(config.env)) {
+    if (name === "" || /[=\0]/.test(name)) problems.push(`env has the name ${JSON.stringify(name)}, which no environment can hold.`);
+  }
+  return problems;
+};
+
+const autoscalingProblems = ({ autoscaling }: BackendConfig, set: BackendConfigInput): string[] => {
+  if (autoscaling === undefined) return [];
+  const { minReplicas, maxReplicas, targetQueriesPerReplica } = autoscaling;
+  const problems: string[] = ["autoscaling is not available in this version. Set numReplicas instead."];
+  if (set.numReplicas !== undefined) problems.push("numReplicas and autoscaling exclude each other. Remove one of them.");
+  if (!(Number.isInteger(minReplicas) && minReplicas >= 1)) {
+    problems.push(`autoscaling.minReplicas must be a positive integer, got ${minReplicas}.`);
+  }
+  if (!(Number.isInteger(maxReplicas) && maxReplicas >= minReplicas)) {
+    problems.push(`autoscaling.maxReplicas must be an integer, at least minReplicas (${minReplicas}), got ${maxReplicas}.`);
+  }
+  if (!(Number.isFinite(targetQueriesPerReplica) && targetQueriesPerReplica > 0)) {
+    problems.push(`autoscaling.targetQueriesPerReplica must be above 0, got ${targetQueriesPerReplica}.`);
+  }
+  return problems;
+};

@@ -1,0 +1,183 @@
+/**
+ * A decision in the making. Rules write into it, and read it back through the view as if it were saved; when the decision is complete
+ * everything is taken out of the view again, and what is left is the list of changes. So deciding costs what it changes, and until
+ * they are durable nobody else sees any of it. `mark` and `rollback` undo a part: a refused call, a reconcile that threw.
+ */
+import type { BackendTag, EndpointTag, GoalId, ActorName, NodeName } from "../model/ids.ts";
+import type { Keys } from "../model/keys.ts";
+import { MAX_CHANGES_PER_SAVE, MAX_SAVE_BYTES } from "../model/limits.ts";
+import type { EndpointClosure } from "../model/longpoll.ts";
+import type { Instant, Timestamp } from "../ports/clock.ts";
+import { utf8Length } from "./canonical.ts";
+import { type DirtyKey, DirtyKeys, dirtiedBy } from "./dirty.ts";
+import { type Change, type Fact, type FactOf, type Kind, keyOf, type Values } from "./facts.ts";
+import type { SoftState } from "./soft-state.ts";
+import type { Entry, View } from "./view.ts";
+
+/** `instant` drives everything; `timestamp` is for people and for bounds on what is kept. */
+export interface Now {
+  readonly instant: Instant;
+  readonly timestamp: Timestamp;
+}
+
+export interface Publication {
+  readonly tag: EndpointTag;
+  /** undefined: the endpoint is gone. */
+  readonly closure: EndpointClosure | undefined;
+}
+
+interface Step {
+  readonly undo: () => void;
+}
+
+interface PendingChange extends Change {
+  readonly bytes: number;
+}
+
+export class Draft {
+  readonly view: View;
+  readonly soft: SoftState;
+  readonly now: Now;
+  readonly keys: Keys;
+  readonly dirty = new DirtyKeys();
+  readonly #changes = new Map<string, PendingChange>();
+  readonly #publications = new Map<EndpointTag, Publication>();
+  readonly #withdrawals = new Map<ActorName, "withdraw" | "restore">();
+  readonly #wakes = new Map<DirtyKey, Instant>();
+  readonly #reasons = new Map<string, string | undefined>();
+  readonly #steps: Step[] = [];
+  #bytes = 0;
+  /** The instance's last transaction: everything under its prefix goes. */
+  erase = false;
+
+  constructor(world: { readonly view: View; readonly soft: SoftState; readonly keys: Keys }, now: Now) {
+    this.view = world.view;
+    this.soft = world.soft;
+    this.keys = world.keys;
+    this.now = now;
+  }
+
+  put<K extends Exclude<Kind, "node" | "status">>(kind: K, id: string, value: Values[K]): void {
+    this.#write({ kind, id, after: value } as FactOf<K> as Fact, JSON.stringify(value));
+  }
+
+  delete(kind: Exclude<Kind, "node" | "status" | "instance">, id: BackendTag | EndpointTag | GoalId | ActorName): void {
+    this.#write({ kind, id, after: undefined }, undefined);
+  }
+
+  /** Whether so many more changes, together of about so many bytes, go into the same transaction. */
+  hasRoom(changes: number, bytes = 0): boolean {
+    return this.#changes.size + changes <= MAX_CHANGES_PER_SAVE && (this.#bytes + bytes <= MAX_SAVE_BYTES || this.#changes.size === 0);
+  }
+
+  /** Nothing is decided yet that needs saving. */
+  isEmpty(): boolean {
+    return this.#changes.size === 0;
+  }
+
+  isOverfull(): boolean {
+    return this.#changes.size > MAX_CHANGES_PER_SAVE || this.#bytes > MAX_SAVE_BYTES;
+  }
+
+  /** Takes a replica out of the published set, or back into it. */
+  withdraw(actor: ActorName, step: "withdraw" | "restore"): void {
+    this.#remember(this.#withdrawals, actor);
+    this.#withdrawals.set(actor, step);
+  }
+
+  isWithdrawn(actor: ActorName): boolean {
+    const step = this.#withdrawals.get(actor);
+    return step === undefined ? this.soft.withdrawals.has(actor) : step === "withdraw";
+  }
+
+  publish(publication: Publication): void {
+    this.#remember(this.#publications, publication.tag);
+    this.#publications.set(publication.tag, publication);
+  }
+
+  isPublishing(tag: EndpointTag): boolean {
+    return this.#publications.has(tag);
+  }
+
+  /** Looks at the key again then; of several wishes the earliest counts. */
+  wakeAt(key: DirtyKey, at: Instant): void {
+    const known = this.#wakes.get(key);
+    if (known === undefined || at < known) this.#wakes.set(key, at);
+  }
+
+  /** Why a thing is not as wanted; undefined: it is. */
+  explain(target: string, reason: string | undefined): void {
+    this.#reasons.set(target, reason);
+  }
+
+  mark(): number {
+    return this.#steps.length;
+  }
+
+  rollback(mark: number): void {
+    while (this.#steps.length > mark) this.#steps.pop()?.undo();
+  }
+
+  /** The changes, and everything else that was decided; the view is as it was. */
+  finish() {
+    const changes = [...this.#changes.values()];
+    const result = {
+      changes,
+      publications: [...this.#publications.values()],
+      withdrawals: new Map(this.#withdrawals),
+      wakes: new Map(this.#wakes),
+      reasons: new Map(this.#reasons),
+      leftDirty: this.dirty,
+      erase: this.erase,
+    };
+    this.rollback(0);
+    return result;
+  }
+
+  #write(fact: Fact, text: string | undefined): void {
+    const entry = this.view.entry(fact.kind, fact.id);
+    const node = nodeOf(fact) ?? nodeOf({ ...fact, after: entry?.value } as Fact);
+    const key = keyOf(this.keys, { kind: fact.kind, id: fact.id, ...(node === undefined ? {} : { node }) });
+    const known = this.#changes.get(key);
+    const expectedRevision = known === undefined ? (entry?.revision ?? 0) : known.expectedRevision;
+    const bytes = 2 * key.length + (text === undefined ? 0 : utf8Length(text));
+    this.#remember(this.#changes, key);
+    // Made and removed within one decision: there is nothing to save.
+    if (text === undefined && expectedRevision === 0) this.#changes.delete(key);
+    else this.#changes.set(key, { fact, key, expectedRevision, text, bytes });
+    this.#account(bytes - (known?.bytes ?? 0));
+    this.#feed(fact, entry);
+  }
+
+  #feed(fact: Fact, before: Entry<Values[Kind]> | undefined): void {
+    this.view.apply(fact, before?.revision ?? 0);
+    this.#steps.push({
+      undo: () => {
+        this.view.apply({ kind: fact.kind, id: fact.id, after: before?.value } as Fact, before?.revision ?? 0);
+      },
+    });
+    for (const key of dirtiedBy(this.view, fact, before?.value)) this.dirty.add(key);
+  }
+
+  #account(bytes: number): void {
+    this.#bytes += bytes;
+    this.#steps.push({
+      undo: () => {
+        this.#bytes -= bytes;
+      },
+    });
+  }
+
+  #remember<K, V>(map: Map<K, V>, key: K): void {
+    const had = map.has(key);
+    const before = map.get(key) as V;
+    this.#steps.push({
+      undo: () => {
+        if (had) map.set(key, before);
+        else map.delete(key);
+      },
+    });
+  }
+}
+
+const nodeOf = (fact: Fact): NodeName | undefined => (fact.kind === "assignment" ? fact.after?.node : undefined);

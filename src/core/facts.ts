@@ -1,0 +1,88 @@
+/**
+ * What the store says about one thing, parsed: a `Fact` sets or removes one saved or observed thing. The controller's view is fed
+ * with facts, and what it decides are facts too. Keys and values of the store are turned into facts here and nowhere else.
+ */
+import type { ActorStatus, Assignment, NodeRecord } from "../model/actor.ts";
+import type { NodeName } from "../model/ids.ts";
+import type { Keys } from "../model/keys.ts";
+import type { BackendRecord, EndpointRecord, GoalRecord, InstanceRecord } from "../model/records.ts";
+
+export interface Values {
+  readonly instance: InstanceRecord;
+  readonly backend: BackendRecord;
+  readonly endpoint: EndpointRecord;
+  readonly goal: GoalRecord;
+  readonly assignment: Assignment;
+  readonly node: NodeRecord;
+  readonly status: ActorStatus;
+}
+
+export type Kind = keyof Values;
+
+/** `id`: tag, goal id, actor or node name; "" for the instance. `after` undefined: it is gone. */
+export type FactOf<K extends Kind> = {
+  readonly kind: K;
+  readonly id: string;
+  readonly after: Values[K] | undefined;
+};
+export type Fact = { [K in Kind]: FactOf<K> }[Kind];
+
+/** A decided change of hard state, as a transaction needs it. */
+export interface Change {
+  readonly fact: Fact;
+  readonly key: string;
+  /** Revision of the last write of the key; 0: it must not exist. */
+  readonly expectedRevision: number;
+  /** The value as it is saved; undefined: the key is deleted. */
+  readonly text: string | undefined;
+}
+
+/** The key of a thing; an assignment's or status's also names its node. */
+export const keyOf = (keys: Keys, thing: { readonly kind: Kind; readonly id: string; readonly node?: NodeName }): string => {
+  const actor = thing.id as Assignment["actor"];
+  switch (thing.kind) {
+    case "instance":
+      return keys.instance;
+    case "backend":
+      return keys.backend(thing.id);
+    case "endpoint":
+      return keys.endpoint(thing.id);
+    case "goal":
+      return keys.goal(thing.id);
+    case "node":
+      return keys.node(thing.id as NodeName);
+    case "assignment":
+      return keys.assign(thing.node ?? ("" as NodeName), actor);
+    case "status":
+      return keys.status(thing.node ?? ("" as NodeName), actor);
+  }
+};
+
+/** The fact that a key and its value state; undefined: a key that is not part of the view (the leader's, an app's). */
+export const factOf = (keys: Keys, key: string, text: string | undefined): Fact | undefined => {
+  const place = placeOf(keys, key);
+  if (place === undefined) return undefined;
+  const after: unknown = text === undefined ? undefined : JSON.parse(text);
+  return { ...place, after } as Fact;
+};
+
+const placeOf = (keys: Keys, key: string): { readonly kind: Kind; readonly id: string } | undefined => {
+  if (key === keys.instance) return { kind: "instance", id: "" };
+  const [folder, first = "", second] = key.slice(keys.root.length).split("/");
+  switch (folder) {
+    case "backends":
+      return { kind: "backend", id: first };
+    case "endpoints":
+      return { kind: "endpoint", id: first };
+    case "goals":
+      return { kind: "goal", id: first };
+    case "nodes":
+      return { kind: "node", id: first };
+    case "assign":
+      return second === undefined ? undefined : { kind: "assignment", id: second };
+    case "status":
+      return second === undefined ? undefined : { kind: "status", id: second };
+    default:
+      return undefined;
+  }
+};

@@ -1,0 +1,95 @@
+/**
+ * Opening and settling goals. A goal id names one call for ever: the record is written in the transaction of the call, so that the same
+ * id again finds it, whatever crashed in between. A newer change of the same thing supersedes what is still pending. An id that was
+ * given to a call whose value was already current is an alias: it gets the outcome of that goal.
+ */
+import type { Call } from "../model/calls.ts";
+import type { ErrorBody } from "../model/error-codes.ts";
+import type { GoalId } from "../model/ids.ts";
+import type { Json } from "../model/json.ts";
+import { MAX_GOAL_CALL_CHARS } from "../model/limits.ts";
+import type { GoalRecord } from "../model/records.ts";
+import { canonicalJson, digestOf } from "./canonical.ts";
+import type { Draft } from "./draft.ts";
+import { subjectKey } from "./indexes.ts";
+
+type Subject = GoalRecord["subject"];
+
+export interface GoalOutcome {
+  readonly state: "reached" | "failed" | "superseded";
+  readonly supersededBy?: GoalId | undefined;
+  readonly error?: ErrorBody | undefined;
+  /** Programs that were not waited for any longer. */
+  readonly laggards?: readonly string[] | undefined;
+}
+
+/** What tells one call from another, without its id. Of a long call a digest, so that kept goals stay small. */
+export const callIdentity = (call: Call): Json => {
+  const { goalId, ...rest } = call;
+  const text = canonicalJson(rest);
+  if (text.length <= MAX_GOAL_CALL_CHARS) return JSON.parse(text) as Json;
+  return { kind: call.kind, tag: "tag" in call ? call.tag : "", length: text.length, digest: digestOf(text) };
+};
+
+/** A new goal for the subject; whatever was pending there is superseded by it. */
+export const openGoal = (draft: Draft, call: Call, subject: Subject): void => {
+  supersedeGoals(draft, subject, call.goalId);
+  draft.put("goal", call.goalId, newGoal(draft, call, subject));
+};
+
+/** The id names the outcome of a goal that is pending or reached. */
+export const openAlias = (draft: Draft, call: Call, current: GoalRecord): void => {
+  const settled = current.state === "pending" ? {} : { state: current.state, settledAt: draft.now.timestamp };
+  draft.put("goal", call.goalId, {
+    ...newGoal(draft, call, current.subject),
+    aliasOf: current.aliasOf ?? current.id,
+    ...settled,
+  });
+};
+
+/** A goal that is reached as it is opened: there was nothing to do. */
+export const openReached = (draft: Draft, call: Call, subject: Subject): void =>
+  draft.put("goal", call.goalId, {
+    ...newGoal(draft, call, subject),
+    state: "reached",
+    settledAt: draft.now.timestamp,
+  });
+
+export const supersedeGoals = (draft: Draft, subject: Subject, by: GoalId | undefined): void => {
+  for (const id of [...draft.view.pendingGoalsOf(subjectKey(subject))]) {
+    settleGoal(draft, id, { state: "superseded", supersededBy: by });
+  }
+};
+
+/** Settles a pending goal; its aliases follow when its key is looked at. */
+export const settleGoal = (draft: Draft, id: GoalId, outcome: GoalOutcome): void => {
+  const record = draft.view.goal(id);
+  if (record === undefined || record.state !== "pending") return;
+  draft.put("goal", id, { ...record, ...outcome, settledAt: draft.now.timestamp });
+};
+
+/** Gives a settled goal's outcome to the ids that share it, as many as go into this transaction. */
+export const settleAliases = (draft: Draft, id: GoalId): void => {
+  const record = draft.view.goal(id);
+  if (record === undefined || record.state === "pending") return;
+  const { state, supersededBy, error, laggards } = record;
+  for (const alias of [...draft.view.pendingAliasesOf(id)]) {
+    if (!draft.hasRoom(1)) {
+      draft.dirty.add(`goal/${id}`);
+      return;
+    }
+    settleGoal(draft, alias, { state, supersededBy, error, laggards });
+  }
+};
+
+const newGoal = (draft: Draft, call: Call, subject: Subject): GoalRecord => ({
+  id: call.goalId,
+  call: callIdentity(call),
+  subject,
+  state: "pending",
+  aliasOf: undefined,
+  supersededBy: undefined,
+  error: undefined,
+  createdAt: draft.now.timestamp,
+  settledAt: undefined,
+});

@@ -1,0 +1,73 @@
+/**
+ * A replica as the controller sees it: its assignment, and its agent's last word as far as that counts. A status counts while its
+ * node is registered in the incarnation that wrote it; otherwise the node is suspect: the word confirms nothing new, but what was
+ * published stays.
+ */
+import type { ActorStatus, Assignment } from "../model/actor.ts";
+import type { ErrorBody } from "../model/error-codes.ts";
+import { type ActorName, type BackendTag, ordinalOf } from "../model/ids.ts";
+import type { View } from "./view.ts";
+
+export interface ObservedReplica {
+  readonly actor: ActorName;
+  readonly ordinal: number;
+  readonly assignment: Assignment;
+  readonly phase: ReplicaPhase;
+  /** Its last word was "ready", whether that counts or not: routers may know it. */
+  readonly serving: boolean;
+  /** Configuration that the running process has applied. */
+  readonly appliedRevision: number;
+  /** Starts in a row that failed. */
+  readonly failedStarts: number;
+  readonly error: ErrorBody | undefined;
+}
+
+export type ReplicaPhase =
+  /** Wanted, not ready: not started yet, starting, or between two starts. */
+  | "starting"
+  | "ready"
+  /** Wanted, but its agent has given up starting it. */
+  | "failed"
+  /** Wanted, and its node is silent. */
+  | "silent"
+  /** Told to go. */
+  | "leaving"
+  /** Told to go, and its process is gone. */
+  | "ended";
+
+export const observeReplica = (view: View, assignment: Assignment): ObservedReplica => {
+  const status = view.status(assignment.actor);
+  return {
+    actor: assignment.actor,
+    ordinal: ordinalOf(assignment.actor),
+    assignment,
+    phase: phaseOf(view, assignment, status),
+    serving: status?.state === "ready" && status.address !== undefined,
+    appliedRevision: status?.configRevision ?? 0,
+    failedStarts: status?.failedStarts ?? 0,
+    error: status?.error,
+  };
+};
+
+/** The replicas of a backend, oldest first. */
+export const observeReplicas = (view: View, backend: BackendTag): readonly ObservedReplica[] =>
+  Array.from(view.replicasOf(backend), (actor) => view.assignment(actor))
+    .filter((assignment) => assignment !== undefined)
+    .map((assignment) => observeReplica(view, assignment))
+    .sort((a, b) => a.ordinal - b.ordinal);
+
+/** Whether the agent's word counts now. */
+export const statusCounts = (view: View, status: ActorStatus): boolean =>
+  view.node(status.node)?.incarnation === status.nodeIncarnation;
+
+const phaseOf = (view: View, assignment: Assignment, status: ActorStatus | undefined): ReplicaPhase => {
+  const counts = status !== undefined && statusCounts(view, status);
+  if (assignment.intent.kind !== "run") return counts && status.state === "exited" ? "ended" : "leaving";
+  if (!counts) return view.node(assignment.node) === undefined ? "silent" : "starting";
+  if (status.state === "ready") return "ready";
+  return status.state === "exited" && hasGivenUp(assignment, status) ? "failed" : "starting";
+};
+
+/** Agents restart in place up to `maxStartAttempts` failed starts in a row, then leave the actor exited. */
+export const hasGivenUp = (assignment: Assignment, status: ActorStatus): boolean =>
+  assignment.spec.kind === "replica" && status.failedStarts >= assignment.spec.config.maxStartAttempts;

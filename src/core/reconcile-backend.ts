@@ -1,0 +1,169 @@
+/**
+ * Looks at one backend: observes it, plans (backend-plan.ts), writes the plan down as changes, and settles its goal. What does not fit
+ * into the transaction is found again at the next look. A backend that is being deleted ends here, with its last replica.
+ */
+import type { Assignment, Intent, ReplicaSpec } from "../model/actor.ts";
+import { type ActorName, actorName, type BackendTag } from "../model/ids.ts";
+import { MAX_ROWS_PER_STEP, RECONNECT_WINDOW_MS, SHUTDOWN_DRAIN_MS, WITHDRAW_WINDOW_MS } from "../model/limits.ts";
+import type { BackendRecord, InstanceRecord } from "../model/records.ts";
+import { type BackendPlan, type ObservedBackend, planBackend } from "./backend-plan.ts";
+import type { Draft } from "./draft.ts";
+import { settleGoal } from "./goals.ts";
+import { judgeBackend, routersBehind } from "./judge-goals.ts";
+import { observeReplicas } from "./observed-replica.ts";
+import { type NodeLoad, placeActor } from "./placement.ts";
+import type { View } from "./view.ts";
+
+export const reconcileBackend = (draft: Draft, tag: BackendTag): void => {
+  const { view } = draft;
+  const record = view.backend(tag);
+  const instance = view.instance();
+  if (record === undefined || instance === undefined) return;
+
+  const seen = observeBackend(draft, record, instance);
+  const plan = planBackend(seen);
+  const unplaced = carryOut(draft, seen, plan);
+  draft.explain(`backend/${tag}`, unplaced ?? plan.reason);
+  settle(draft, seen);
+};
+
+/** Replicas that shall run: none while it is deleted or the instance stops; while proxies still finish, what runs runs on. */
+export const wantedReplicas = (view: View, record: BackendRecord): number | "hold" => {
+  if (record.deleting !== undefined) return 0;
+  if (view.instance()?.phase === "running") return view.config(record.tag).numReplicas;
+  return view.proxies().size > 0 ? "hold" : 0;
+};
+
+const observeBackend = (draft: Draft, record: BackendRecord, instance: InstanceRecord): ObservedBackend => {
+  const config = draft.view.config(record.tag);
+  return {
+    record,
+    config,
+    wanted: wantedReplicas(draft.view, record),
+    replicas: observeReplicas(draft.view, record.tag),
+    withdrawal: (actor) => withdrawalOf(draft, actor),
+    drainTimeoutMs:
+      instance.phase === "erasing"
+        ? Math.min(config.gracefulShutdownTimeoutMs, SHUTDOWN_DRAIN_MS)
+        : config.gracefulShutdownTimeoutMs,
+  };
+};
+
+const withdrawalOf = (draft: Draft, actor: ActorName): "none" | "under way" | "complete" => {
+  if (!draft.isWithdrawn(actor)) return "none";
+  const withdrawal = draft.soft.withdrawals.get(actor);
+  // Decided in this very turn: nobody has been told yet.
+  if (withdrawal === undefined) return "under way";
+  const { view, soft, now } = draft;
+  if (now.instant >= withdrawal.at + WITHDRAW_WINDOW_MS) return "complete";
+  if (!soft.life.first && now.instant < soft.life.startedAt + RECONNECT_WINDOW_MS) return "under way";
+  return routersBehind(view, soft, withdrawal.counter).length === 0 ? "complete" : "under way";
+};
+
+/** Writes the plan down; answers why replicas could not be placed. */
+const carryOut = (draft: Draft, seen: ObservedBackend, plan: BackendPlan): string | undefined => {
+  const { tag } = seen.record;
+  const steps: (() => void)[] = [
+    ...plan.remove.map((actor) => () => draft.delete("assignment", actor)),
+    ...plan.tell.map(({ actor, intent }) => () => tell(draft, actor, intent)),
+    ...plan.push.map((actor) => () => push(draft, seen, actor)),
+  ];
+  for (const [index, step] of steps.entries()) {
+    if (index >= MAX_ROWS_PER_STEP || !draft.hasRoom(ROWS_RESERVE)) {
+      draft.dirty.add(`backend/${tag}`);
+      return undefined;
+    }
+    step();
+  }
+  for (const actor of plan.withdraw) draft.withdraw(actor, "withdraw");
+  for (const actor of plan.restore) draft.withdraw(actor, "restore");
+  if (plan.withdraw.length + plan.restore.length > 0) {
+    for (const endpoint of draft.view.endpointsOf(tag)) draft.dirty.add(`endpoint/${endpoint}`);
+  }
+  if (seen.replicas.some((replica) => draft.isWithdrawn(replica.actor))) {
+    draft.wakeAt(`backend/${tag}`, nextLook(draft, seen));
+  }
+  return startReplicas(draft, seen, plan.start);
+};
+
+/** One row, its instance counter, the backend and its goal. */
+const ROWS_RESERVE = 4;
+
+/** When time alone completes the first withdrawal. */
+const nextLook = (draft: Draft, seen: ObservedBackend): number => {
+  const { soft, now } = draft;
+  const ends = seen.replicas.map(({ actor }) => (soft.withdrawals.get(actor)?.at ?? now.instant) + WITHDRAW_WINDOW_MS);
+  const reconnected = soft.life.startedAt + RECONNECT_WINDOW_MS;
+  return Math.min(...ends.filter((end) => end > now.instant), reconnected > now.instant ? reconnected : Infinity);
+};
+
+const tell = (draft: Draft, actor: ActorName, intent: Intent): void => {
+  const assignment = draft.view.assignment(actor);
+  if (assignment !== undefined) draft.put("assignment", actor, { ...assignment, intent });
+};
+
+const push = (draft: Draft, seen: ObservedBackend, actor: ActorName): void => {
+  const assignment = draft.view.assignment(actor);
+  if (assignment === undefined || assignment.spec.kind !== "replica") return;
+  const spec: ReplicaSpec = { ...assignment.spec, config: seen.config };
+  draft.put("assignment", actor, { ...assignment, spec, configRevision: seen.record.configRevision });
+};
+
+const startReplicas = (draft: Draft, seen: ObservedBackend, count: number): string | undefined => {
+  if (count === 0) return undefined;
+  const { record, config } = seen;
+  const bytes = JSON.stringify(newReplica(record, seen, { ordinal: 0, node: "" as Assignment["node"] })).length * 2;
+  const nodes = nodeLoads(draft.view);
+  for (let started = 0; started < count; started += 1) {
+    const instance = draft.view.instance();
+    if (instance === undefined || started >= MAX_ROWS_PER_STEP || !draft.hasRoom(ROWS_RESERVE, bytes)) {
+      draft.dirty.add(`backend/${record.tag}`);
+      return undefined;
+    }
+    const placement = placeActor(nodes, config.resources);
+    if (placement.kind === "pending") return `${count - started} of ${config.numReplicas} replicas wait: ${placement.missing}.`;
+    const ordinal = instance.nextOrdinal;
+    draft.put("instance", "", { ...instance, nextOrdinal: ordinal + 1 });
+    const replica = newReplica(record, seen, { ordinal, node: placement.node });
+    draft.put("assignment", replica.actor, replica);
+    const index = nodes.findIndex((load) => load.record.node === placement.node);
+    const load = nodes[index];
+    if (load !== undefined) nodes[index] = { ...load, actors: load.actors + 1 };
+  }
+  return undefined;
+};
+
+const newReplica = (
+  record: BackendRecord,
+  { config }: ObservedBackend,
+  place: { readonly ordinal: number; readonly node: Assignment["node"] },
+): Assignment => ({
+  actor: actorName(record.tag, place.ordinal),
+  node: place.node,
+  spec: { kind: "replica", backend: record.tag, code: record.code, config },
+  rollout: record.rollout,
+  configRevision: record.configRevision,
+  intent: { kind: "run" },
+});
+
+/** Registered nodes only: a silent one may be gone. */
+const nodeLoads = (view: View): NodeLoad[] =>
+  Array.from(view.all("node"), (record) => ({ record, actors: view.actorsOn(record.node).size }));
+
+const settle = (draft: Draft, { record }: ObservedBackend): void => {
+  const { view } = draft;
+  const replicas = observeReplicas(view, record.tag);
+  const wanted = wantedReplicas(view, record);
+  if (wanted === "hold") return;
+  if (record.deleting === undefined && view.instance()?.phase !== "running") return;
+  const verdict = judgeBackend(record, wanted, replicas);
+  if (verdict.kind === "pending") return;
+  const outcome =
+    verdict.kind === "failed" ? ({ state: "failed", error: verdict.error } as const) : ({ state: "reached" } as const);
+  if (!draft.hasRoom(ROWS_RESERVE)) {
+    draft.dirty.add(`backend/${record.tag}`);
+    return;
+  }
+  for (const goal of [...view.pendingGoalsOf(`backend/${record.tag}`)]) settleGoal(draft, goal, outcome);
+  if (record.deleting !== undefined) draft.delete("backend", record.tag);
+};

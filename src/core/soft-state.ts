@@ -1,0 +1,53 @@
+/**
+ * What one controller life knows besides the store, and loses when it ends: what it has told routers, who has applied it, and which
+ * replicas it has taken out of the published set. Decisions read it; the controller's loop changes it after each save.
+ * A new life starts with all of it empty and decides the same things again.
+ */
+import type { Instant } from "../ports/clock.ts";
+import type { ActorName, EndpointTag } from "../model/ids.ts";
+import type { EndpointClosure } from "../model/longpoll.ts";
+
+export interface Life {
+  /** When this life took over. */
+  readonly startedAt: Instant;
+  /** Every process of the instance is new: no router knows an older life. */
+  readonly first: boolean;
+}
+
+/** A follower that has not applied a snapshot yet. */
+export interface Laggard {
+  readonly name: string;
+  readonly kind: "proxy" | "replica" | "program";
+}
+
+/** What the long-poll host knows of its clients. Counters are those of this life's snapshots. */
+export interface Routers {
+  /** Newest snapshot that the proxy or replica of this name has applied; undefined: it has not polled this life. */
+  appliedBy(name: string): number | undefined;
+  /** Who follows the endpoint and has not applied that snapshot. */
+  behind(endpoint: EndpointTag, counter: number): readonly Laggard[];
+  /** Who has not applied all that concerns it up to that snapshot, of whatever endpoints. */
+  unsettled(counter: number): readonly Laggard[];
+}
+
+/** The newest that routers were told of an endpoint. */
+export interface Published {
+  /** undefined: that it is gone. */
+  readonly closure: EndpointClosure | undefined;
+  readonly counter: number;
+  readonly at: Instant;
+}
+
+/** A replica that is out of the published set, on its way to be drained. */
+export interface Withdrawal {
+  /** The first snapshot without it. */
+  readonly counter: number;
+  readonly at: Instant;
+}
+
+export interface SoftState {
+  readonly life: Life;
+  readonly routers: Routers;
+  readonly published: ReadonlyMap<EndpointTag, Published>;
+  readonly withdrawals: ReadonlyMap<ActorName, Withdrawal>;
+}

@@ -1,0 +1,154 @@
+/**
+ * The frame codec: bytes of a connection to frames (`FrameDecoder`) and back (`FrameWriter`). Layout and meaning: model/wire.ts.
+ * Pure: knows no socket, no state of a stream. Whatever comes in, the decoder answers with a sentence, never with a throw.
+ *
+ *   reading   const problem = decoder.push(bytes, onFrame)       // a ProtocolError: log it, close this connection
+ *             switch (frame.type) { case FRAME.QUERY: const head = decodeQueryHead(frame.head); if (isProtocolError(head)) … }
+ *   writing   writer.query(streamId, head, body, END)            // false: the head is too large, nothing was written
+ *             at the end of the turn: for (const piece of writer.take()) socket.write(piece)
+ *
+ * Heads are in heads.ts, values (`encodeValue`, `decodeValue`) in values.ts.
+ *
+ * Bodies. A body of up to STREAM_WINDOW_BYTES goes in its QUERY or REPLY frame. Of a longer one the first STREAM_WINDOW_BYTES go
+ * there without END, the rest in DATA frames as far as the receiver's CREDIT allows, the last with END. A receiver that takes a body
+ * gives credit for what it has used up, so at most a window of each stream lies in between.
+ */
+
+import { MAX_FRAME_BYTES } from "../../model/limits.ts";
+import { FRAME, FRAME_HEAD_BYTES, type FrameType } from "../../model/wire.ts";
+
+/** Why a peer's bytes are not what the protocol allows; completes "the peer sent …". The connection cannot go on. */
+export interface ProtocolError {
+  readonly kind: "protocol-error";
+  readonly reason: string;
+}
+
+export const protocolError = (reason: string): ProtocolError => ({ kind: "protocol-error", reason });
+
+export const isProtocolError = (value: object): value is ProtocolError =>
+  (value as Partial<ProtocolError>).kind === "protocol-error";
+
+/**
+ * One frame. `head` and `body` look into the memory that the socket delivered: copy what must outlive the query.
+ */
+export interface Frame {
+  readonly type: FrameType;
+  readonly flags: number;
+  readonly streamId: number;
+  readonly head: Uint8Array;
+  readonly body: Uint8Array;
+}
+
+const EMPTY = new Uint8Array(0);
+const MIN_LENGTH = FRAME_HEAD_BYTES - 4;
+/** WEBSOCKET is reserved: nobody may send it yet. */
+const KNOWN_TYPES: ReadonlySet<number> = new Set(Object.values(FRAME).filter((type) => type !== FRAME.WEBSOCKET));
+
+/** Cuts a byte stream into frames. Holds at most one incomplete frame. */
+export class FrameDecoder {
+  /** The beginning of a frame; its memory is as large as the frame once the length is known. */
+  #partial: Uint8Array | undefined;
+  #partialBytes = 0;
+  #error: ProtocolError | undefined;
+
+  /**
+   * Calls `onFrame` for each frame that is complete with these bytes. After the first problem, which is answered from then on,
+   * nothing more is read.
+   */
+  push(bytes: Uint8Array, onFrame: (frame: Frame) => void): ProtocolError | undefined {
+    if (this.#error !== undefined) return this.#error;
+    let position = this.#partial === undefined ? 0 : this.#complete(bytes, onFrame);
+    while (this.#error === undefined && position < bytes.length) {
+      const available = bytes.length - position;
+      const length = available >= 4 ? this.#frameBytes(bytes, position) : undefined;
+      if (this.#error !== undefined) break;
+      if (length === undefined || length > available) {
+        this.#keep(bytes, position, length ?? FRAME_HEAD_BYTES);
+        break;
+      }
+      this.#deliver(bytes, position, length, onFrame);
+      position += length;
+    }
+    return this.#error;
+  }
+
+  /** Bytes of a frame that has begun; an end of the connection now cuts it. */
+  get pendingBytes(): number {
+    return this.#partialBytes;
+  }
+
+  /** The whole size of the frame that begins at `start`. */
+  #frameBytes(bytes: Uint8Array, start: number): number | undefined {
+    const length = uint32(bytes, start);
+    if (length < MIN_LENGTH) return this.#fail(`a frame of ${length} bytes, which is less than a frame head`);
+    if (length + 4 > MAX_FRAME_BYTES) {
+      return this.#fail(`a frame of ${length + 4} bytes; at most ${MAX_FRAME_BYTES} are allowed`);
+    }
+    return length + 4;
+  }
+
+  #deliver(bytes: Uint8Array, start: number, length: number, onFrame: (frame: Frame) => void): void {
+    const type = bytes[start + 4]!;
+    const headLength = bytes[start + 6]! | (bytes[start + 7]! << 8);
+    const headStart = start + FRAME_HEAD_BYTES;
+    const bodyStart = headStart + headLength;
+    const end = start + length;
+    if (!KNOWN_TYPES.has(type)) return void this.#fail(`a frame of the unknown type ${type}`);
+    if (bodyStart > end) return void this.#fail("a frame whose head is longer than the frame");
+    onFrame({
+      type: type as FrameType,
+      flags: bytes[start + 5]!,
+      streamId: uint32(bytes, start + 8),
+      head: viewOf(bytes, headStart, bodyStart),
+      body: viewOf(bytes, bodyStart, end),
+    });
+  }
+
+  #keep(bytes: Uint8Array, start: number, capacity: number): void {
+    this.#partial = new Uint8Array(capacity);
+    this.#partial.set(bytes.subarray(start));
+    this.#partialBytes = bytes.length - start;
+  }
+
+  /** Adds to the frame that has begun; answers how many bytes that took. */
+  #complete(bytes: Uint8Array, onFrame: (frame: Frame) => void): number {
+    let position = 0;
+    if (this.#partialBytes < 4) {
+      position = this.#append(bytes, 0, 4);
+      if (this.#partialBytes < 4) return position;
+    }
+    const length = this.#frameBytes(this.#partial!, 0);
+    if (length === undefined) return position;
+    if (this.#partial!.length !== length) {
+      const whole = new Uint8Array(length);
+      whole.set(this.#partial!.subarray(0, this.#partialBytes));
+      this.#partial = whole;
+    }
+    position = this.#append(bytes, position, length);
+    if (this.#partialBytes < length) return position;
+    const frame = this.#partial!;
+    this.#partial = undefined;
+    this.#partialBytes = 0;
+    this.#deliver(frame, 0, length, onFrame);
+    return position;
+  }
+
+  #append(bytes: Uint8Array, position: number, upTo: number): number {
+    const count = Math.min(upTo - this.#partialBytes, bytes.length - position);
+    this.#partial!.set(bytes.subarray(position, position + count), this.#partialBytes);
+    this.#partialBytes += count;
+    return position + count;
+  }
+
+  #fail(reason: string): undefined {
+    this.#error = protocolError(reason);
+    this.#partial = undefined;
+  }
+}
+
+const uint32 = (bytes: Uint8Array, at: number): number =>
+  (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0;
+
+/** Not `subarray`, which makes a Buffer of a Buffer and takes twice as long. */
+const viewOf = (bytes: Uint8Array, start: number, end: number): Uint8Array =>
+  start === end ? EMPTY : new Uint8Array(bytes.buffer, bytes.byteOffset + start, end - start);

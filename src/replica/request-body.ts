@@ -1,0 +1,107 @@
+/**
+ * The body of one query on its way in. Small ones are there from the first moment; of larger ones a window is, and more comes as it is
+ * taken (model/wire.ts: credit). Nothing that nobody reads is asked for.
+ */
+import { ServeError } from "../base/serve-error.ts";
+import { MAX_BODY_BYTES, STREAM_WINDOW_BYTES } from "../model/limits.ts";
+
+export interface BodySource {
+  /** The sender may send that many more bytes. */
+  giveCredit(bytes: number): void;
+}
+
+const EMPTY = new Uint8Array(0);
+
+export class RequestBody {
+  readonly #source: BodySource;
+  #parts: Uint8Array[];
+  #isComplete: boolean;
+  #failure: unknown;
+  /** What the sender may still send. */
+  #window: number;
+  #wake: (() => void) | undefined;
+
+  constructor(source: BodySource, first: Uint8Array, rest: "complete" | "more") {
+    this.#source = source;
+    this.#parts = first.length === 0 ? [] : [first];
+    this.#isComplete = rest === "complete";
+    this.#window = STREAM_WINDOW_BYTES - first.length;
+  }
+
+  get isEmpty(): boolean {
+    return this.#isComplete && this.#parts.length === 0;
+  }
+
+  /** The whole body when nothing is missing and nothing was taken from it; without a promise. */
+  get whole(): Uint8Array | undefined {
+    if (!this.#isComplete) return undefined;
+    return this.#parts.length < 2 ? (this.#parts[0] ?? EMPTY) : join(this.#parts);
+  }
+
+  /** false: more than was allowed. */
+  add(part: Uint8Array, rest: "complete" | "more"): boolean {
+    this.#window -= part.length;
+    if (this.#window < 0 || this.#isComplete) return false;
+    if (part.length > 0) this.#parts.push(part);
+    this.#isComplete = rest === "complete";
+    this.#notify();
+    return true;
+  }
+
+  /** Nothing more comes: the query was cancelled. */
+  fail(reason: unknown): void {
+    if (this.#isComplete) return;
+    this.#failure = reason;
+    this.#isComplete = true;
+    this.#notify();
+  }
+
+  /** Everything, in one piece. @throws ServeError `body-too-large`; the reason of a cancellation */
+  async readAll(): Promise<Uint8Array> {
+    const parts: Uint8Array[] = [];
+    let bytes = 0;
+    for (let part = await this.read(); part !== undefined; part = await this.read()) {
+      bytes += part.length;
+      if (bytes > MAX_BODY_BYTES) {
+        throw new ServeError("body-too-large", `the body is larger than ${MAX_BODY_BYTES} bytes. Read it as a stream.`);
+      }
+      parts.push(part);
+    }
+    return parts.length === 1 ? parts[0]! : join(parts);
+  }
+
+  /** The next part; undefined at the end. One reader at a time. */
+  async read(): Promise<Uint8Array | undefined> {
+    while (this.#parts.length === 0) {
+      if (this.#failure !== undefined) throw this.#failure;
+      if (this.#isComplete) return undefined;
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    const part = this.#parts.shift()!;
+    if (!this.#isComplete) {
+      this.#window += part.length;
+      this.#source.giveCredit(part.length);
+    }
+    return part;
+  }
+
+  #notify(): void {
+    const wake = this.#wake;
+    this.#wake = undefined;
+    wake?.();
+  }
+}
+
+function join(parts: readonly Uint8Array[]): Uint8Array {
+  let length = 0;
+  for (const part of parts) length += part.length;
+  const whole = new Uint8Array(length);
+  let position = 0;
+  for (const part of parts) {
+    whole.set(part, position);
+    position += part.length;
+  }
+  return whole;
+}

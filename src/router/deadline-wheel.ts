@@ -1,0 +1,102 @@
+/**
+ * Deadlines of many queries with one timer: a wheel of slots, one tick each, and in each slot a list of those that end there or a
+ * whole number of turns later. Adding and removing cost a few assignments and no memory: the entries are the list's links.
+ * A deadline is met within one tick after its time, never before. The timer runs only while there are entries.
+ */
+import { DEADLINE_TICK_MS } from "../model/limits.ts";
+import type { Clock, Timer } from "../ports/clock.ts";
+
+/** With the tick of 20 ms a turn is 10 s; longer deadlines are looked at once a turn. */
+const SLOTS = 512;
+
+/** What can have a deadline. The wheel alone touches `wheel…`. */
+export interface WheelEntry {
+  readonly deadline: number;
+  wheelNext: WheelEntry | undefined;
+  wheelPrevious: WheelEntry | undefined;
+  /** Slot it is in; -1 = in none. */
+  wheelSlot: number;
+  deadlinePassed(): void;
+}
+
+export class DeadlineWheel {
+  readonly #clock: Clock;
+  readonly #slots: (WheelEntry | undefined)[] = new Array<WheelEntry | undefined>(SLOTS).fill(undefined);
+  #size = 0;
+  /** Ticks that are done, counted from instant 0. */
+  #tick = 0;
+  #timer: Timer | undefined;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** @param now the instant it is, which the caller has asked for already. */
+  add(entry: WheelEntry, now: number): void {
+    if (this.#timer === undefined) {
+      this.#tick = Math.floor(now / DEADLINE_TICK_MS);
+      this.#arm();
+    }
+    // The tick that begins at or after the deadline; at least the next one, since this one may be done.
+    const tick = Math.max(Math.ceil(entry.deadline / DEADLINE_TICK_MS), this.#tick + 1);
+    const slot = tick % SLOTS;
+    const first = this.#slots[slot];
+    entry.wheelSlot = slot;
+    entry.wheelPrevious = undefined;
+    entry.wheelNext = first;
+    if (first !== undefined) first.wheelPrevious = entry;
+    this.#slots[slot] = entry;
+    this.#size += 1;
+  }
+
+  /** Safe for an entry that is in no slot. */
+  remove(entry: WheelEntry): void {
+    if (entry.wheelSlot < 0) return;
+    const { wheelNext: next, wheelPrevious: previous } = entry;
+    if (previous === undefined) this.#slots[entry.wheelSlot] = next;
+    else previous.wheelNext = next;
+    if (next !== undefined) next.wheelPrevious = previous;
+    entry.wheelNext = undefined;
+    entry.wheelPrevious = undefined;
+    entry.wheelSlot = -1;
+    this.#size -= 1;
+  }
+
+  stop(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+  }
+
+  #arm(): void {
+    this.#timer = this.#clock.after(DEADLINE_TICK_MS, () => {
+      this.#timer = undefined;
+      this.#turn();
+      // Somebody may have armed it while callbacks ran.
+      if (this.#size > 0 && this.#timer === undefined) this.#arm();
+    });
+  }
+
+  #turn(): void {
+    const now = this.#clock.now();
+    const until = Math.floor(now / DEADLINE_TICK_MS);
+    // After a long pause of the process one turn of the wheel sees every slot.
+    const first = Math.max(this.#tick + 1, until - SLOTS + 1);
+    const passed: WheelEntry[] = [];
+    for (let tick = first; tick <= until; tick += 1) {
+      for (let entry = this.#slots[tick % SLOTS]; entry !== undefined; entry = entry.wheelNext) {
+        if (entry.deadline <= now) passed.push(entry);
+      }
+    }
+    this.#tick = Math.max(this.#tick, until);
+    for (const entry of passed) {
+      // An earlier callback may have ended it.
+      if (entry.wheelSlot < 0) continue;
+      this.remove(entry);
+      entry.deadlinePassed();
+    }
+  }
+}

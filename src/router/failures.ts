@@ -1,0 +1,58 @@
+/** The failures that a router itself gives to a query: what happened, to which tag, what to do. */
+import { ERROR_CODES, type ErrorCode } from "../model/error-codes.ts";
+import type { WireFailure } from "../model/wire.ts";
+
+const failure = (code: ErrorCode, message: string, details: Readonly<Record<string, unknown>>): WireFailure => ({
+  status: ERROR_CODES[code].status,
+  code,
+  message,
+  details,
+});
+
+export const queueFull = (backend: string, limit: number): WireFailure =>
+  failure(
+    "queue-full",
+    `backend "${backend}": ${limit} queries already wait here for a free replica. Try again later, add replicas, or raise maxQueuedQueries.`,
+    { backend, maxQueuedQueries: limit },
+  );
+
+export const deadlinePassed = (endpoint: string, timeoutMs: number, replica: string): WireFailure =>
+  failure(
+    "deadline-exceeded",
+    `endpoint "${endpoint}": no complete answer within ${format(timeoutMs)} ms; replica ${replica} was working on it. Raise timeoutMs, or make the handler faster.`,
+    { endpoint, replica, timeoutMs },
+  );
+
+export const noReplica = (endpoint: string, timeoutMs: number, backend: string | undefined): WireFailure =>
+  failure(
+    "no-replica",
+    backend === undefined
+      ? `endpoint "${endpoint}": nothing was heard of it within ${format(timeoutMs)} ms, since no controller answered.`
+      : `backend "${backend}": no replica became free for endpoint "${endpoint}" within ${format(timeoutMs)} ms. See \`maitred status\`.`,
+    { endpoint, timeoutMs, ...(backend === undefined ? {} : { backend }) },
+  );
+
+export const endpointUnknown = (endpoint: string, timeoutMs: number): WireFailure =>
+  failure(
+    "endpoint-unknown",
+    `endpoint "${endpoint}" does not exist; waited ${format(timeoutMs)} ms for it to be created. Check the name.`,
+    { endpoint },
+  );
+
+export const replicaLost = (endpoint: string, replica: string, why: string): WireFailure =>
+  failure(
+    "replica-lost",
+    `endpoint "${endpoint}": replica ${replica} was lost while it ran this query (${why}). Whether it took effect is unknown; mark the endpoint idempotent to have such queries run again.`,
+    { endpoint, replica },
+  );
+
+export const wireBroken = (endpoint: string, replica: string, reason: string): WireFailure =>
+  failure("wire-protocol", `endpoint "${endpoint}": replica ${replica} sent ${reason}.`, { endpoint, replica });
+
+export const headTooLarge = (endpoint: string): WireFailure =>
+  failure("headers-too-large", `endpoint "${endpoint}": URL and headers together are larger than allowed.`, { endpoint });
+
+export const routerStopped = (endpoint: string): WireFailure =>
+  failure("no-instance", `endpoint "${endpoint}": this process has closed its connection to the instance.`, { endpoint });
+
+const format = (milliseconds: number): string => String(Math.round(milliseconds));

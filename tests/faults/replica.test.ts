@@ -1,0 +1,48 @@
+/** A replica dies in the middle of its queries: those fail with a clear answer, no others, and it comes back. */
+import { expect, test } from "vitest";
+import { censusOf, processesOf, settled } from "../harness/census.ts";
+import { serveEcho } from "../harness/echo.ts";
+import { useLab } from "../harness/lab.ts";
+import { isGood, startLoad } from "../harness/load.ts";
+import { kill } from "../harness/processes.ts";
+import { healed } from "../harness/wait-for.ts";
+
+const lab = useLab("test");
+const PER_SECOND = 100;
+/** The echo fixture loads in no time of its own. */
+const SERVES_AGAIN_MS = 2_000;
+
+test("kill -9 of one of two replicas: only queries already started there fail, with 502 problem JSON, and it serves again", async () => {
+  const echo = await serveEcho(lab(), { replicas: 2 });
+  // Queries of 50 ms: at 100 a second each replica is killed with some of them started.
+  const load = startLoad({ url: `${echo.echoUrl}?waitMs=50`, perSecond: PER_SECOND });
+  await load.more(50);
+  const before = await settled(lab(), echo);
+  const startedThere: string[] = [];
+
+  for (const victim of processesOf(before, "replica")) {
+    const pid = victim.pid ?? 0;
+    kill(pid);
+    const sinceInstant = performance.now();
+    await healed("a killed replica serves again", { sinceInstant, promisedMs: SERVES_AGAIN_MS }, () =>
+      load.answered.some(({ body }) => {
+        const answer = body as { readonly replicaTag?: string; readonly pid?: number } | undefined;
+        return answer?.replicaTag === victim.name && answer.pid !== pid;
+      }),
+    );
+    startedThere.push(...echo.ledger.of(pid));
+    const after = await settled(lab(), echo);
+    const again = processesOf(after, "replica").find((replica) => replica.name === victim.name);
+    expect(again).toMatchObject({ incarnation: victim.incarnation + 1, restarts: victim.restarts + 1 });
+    expect(processesOf(after, "replica")).toHaveLength(2);
+  }
+
+  const failed = (await load.stop()).filter((sent) => !isGood(sent));
+  for (const sent of failed) {
+    expect(sent).toMatchObject({ status: 502, reason: "replica-lost", body: { status: 502, code: "replica-lost" } });
+  }
+  expect(failed.map((sent) => sent.id).filter((id) => !startedThere.includes(id))).toEqual([]);
+  expect(echo.ledger.twice()).toEqual([]);
+  const others = ["agent", "controller", "proxy"] as const;
+  expect(censusOf(await echo.status(), others)).toEqual(censusOf(before, others));
+}, 40_000);

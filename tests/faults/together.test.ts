@@ -1,0 +1,87 @@
+/** Several processes die at once, or the store with them: what runs, serves; what died, comes back. */
+import { mkdirSync, readdirSync, renameSync, rmdirSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { stateFiles } from "../../src/model/places.ts";
+import { censusOf, processesOf, settled, theOne } from "../harness/census.ts";
+import { serveEcho } from "../harness/echo.ts";
+import { useLab } from "../harness/lab.ts";
+import { isGood, startLoad } from "../harness/load.ts";
+import { kill } from "../harness/processes.ts";
+import { printMeasured, waitFor } from "../harness/wait-for.ts";
+
+const lab = useLab("test");
+const PER_SECOND = 100;
+const HEAL_DEADLINE_MS = 15_000;
+const DYING_MS = 100;
+
+test("kill -9 of controller, agent and one of two proxies together: running endpoints answer, and everything heals", async () => {
+  const echo = await serveEcho(lab(), { replicas: 2, proxies: 2 });
+  const load = startLoad({ url: echo.echoUrl, perSecond: PER_SECOND });
+  await load.more(50);
+  const before = await settled(lab(), echo);
+  const [victim, survivor] = processesOf(before, "proxy");
+  const dead = [theOne(before, "controller").pid, theOne(before, "agent").pid, victim?.pid ?? 0];
+
+  for (const pid of dead) kill(pid);
+  const killedAt = performance.now();
+  await load.more(PER_SECOND);
+  await waitFor(
+    "controller, agent and proxy are back",
+    async () => {
+      const { processes } = await echo.status();
+      return processes.length === before.processes.length && processes.every(({ pid }) => !dead.includes(pid ?? 0));
+    },
+    HEAL_DEADLINE_MS,
+  );
+  const after = await settled(lab(), echo);
+  printMeasured("controller, agent and proxy are back", `${Math.round(performance.now() - killedAt)} ms`);
+
+  expect(censusOf(after, ["replica"])).toEqual(censusOf(before, ["replica"]));
+  expect(processesOf(after, "proxy").map(({ name }) => name)).toEqual(
+    processesOf(before, "proxy").map(({ name }) => name),
+  );
+  expect(processesOf(after, "proxy").map(({ pid }) => pid)).toContain(survivor?.pid);
+  expect(after.endpoints).toEqual(before.endpoints);
+  // Nothing but the dead proxy's own connections broke.
+  const failed = (await load.stop()).filter((sent) => !isGood(sent));
+  const unexplained = failed.filter(
+    (sent) => sent.status !== undefined || (sent.connectedAt ?? sent.sentAt) > killedAt + DYING_MS,
+  );
+  expect(unexplained).toEqual([]);
+  expect(echo.ledger.twice()).toEqual([]);
+}, 60_000);
+
+test("controller and agent dead and the store unreadable: running endpoints answer, and with the store back everything heals", async () => {
+  const echo = await serveEcho(lab(), { replicas: 2, proxies: 2 });
+  const load = startLoad({ url: echo.echoUrl, perSecond: PER_SECOND });
+  await load.more(50);
+  const before = await settled(lab(), echo);
+
+  const restore = makeUnreadable(stateFiles(echo.stateDir).store);
+  for (const kind of ["controller", "agent"] as const) kill(theOne(before, kind).pid);
+  // Long enough for an agent to come back and to find no store.
+  await load.more(5 * PER_SECOND);
+  restore();
+
+  await waitFor("a controller and an agent are back", async () => (await settled(lab(), echo)) !== undefined, 30_000);
+  const after = await settled(lab(), echo);
+  expect(censusOf(after, ["proxy", "replica"])).toEqual(censusOf(before, ["proxy", "replica"]));
+  expect(after.endpoints).toEqual(before.endpoints);
+  expect((await load.stop()).filter((sent) => !isGood(sent))).toEqual([]);
+  expect(echo.ledger.twice()).toEqual([]);
+}, 90_000);
+
+/** Puts a folder in the store file's place: unreadable for everybody, root included. The answer puts the file back. */
+const makeUnreadable = (file: string): (() => void) => {
+  const folder = join(file, "..");
+  const name = file.slice(folder.length + 1);
+  const names = readdirSync(folder).filter((entry) => entry.startsWith(name));
+  const away = lab().folder("store-away");
+  for (const entry of names) renameSync(join(folder, entry), join(away, entry));
+  mkdirSync(file);
+  return () => {
+    rmdirSync(file);
+    for (const entry of names) renameSync(join(away, entry), join(folder, entry));
+  };
+};
