@@ -9,11 +9,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ServeError } from "../base/serve-error.ts";
 import type { AgentLaunch } from "../model/launch.ts";
-import {
-  MAX_START_ATTEMPTS_OF_INSTANCE,
-  START_INSTANCE_TIMEOUT_MS,
-  START_LOOK_INTERVAL_MS,
-} from "../model/limits.ts";
+import { MAX_START_ATTEMPTS_OF_INSTANCE, START_INSTANCE_TIMEOUT_MS, START_LOOK_INTERVAL_MS } from "../model/limits.ts";
 import { type InstanceFile, runFiles, stateFiles } from "../model/places.ts";
 import { openAgentLink } from "./agent-link.ts";
 import { mainFile } from "./entries.ts";

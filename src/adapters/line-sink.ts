@@ -27,8 +27,9 @@ export function createLineSink(fd: number, droppedLine: (count: number) => strin
     write(line) {
       // One wait for each stoppage, not for each line.
       const waitMs = dropped === 0 ? LOG_WRITE_WAIT_MS : 0;
-      if (dropped > 0 && tryWrite(droppedLine(dropped), waitMs)) dropped = 0;
-      if (dropped > 0 || !tryWrite(line, waitMs)) dropped += 1;
+      // With the line, not before it: a short notice may find room in a full pipe again and again.
+      const text = dropped === 0 ? line : droppedLine(dropped) + line;
+      dropped = tryWrite(text, waitMs) ? 0 : dropped + 1;
     },
   };
 }

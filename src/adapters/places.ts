@@ -66,7 +66,8 @@ export function ensurePrivateFolder(path: string): void {
   }
   const found = lstatSync(path);
   if (!found.isDirectory()) throw unusable(path, "it is not a folder");
-  if (process.getuid !== undefined && found.uid !== process.getuid()) throw unusable(path, "it belongs to another user");
+  if (process.getuid !== undefined && found.uid !== process.getuid())
+    throw unusable(path, "it belongs to another user");
   if ((found.mode & 0o077) !== 0) chmodSync(path, 0o700);
 }
 

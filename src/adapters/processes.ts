@@ -2,7 +2,7 @@
  * ports/processes.ts on Linux (/proc) and macOS (ps). Children lead their own session, so neither Ctrl-C in a terminal nor the death
  * of their starter reaches them; their stdout is a file or inherited, never a pipe.
  */
-import { spawn as spawnChild, spawnSync, type StdioOptions } from "node:child_process";
+import { type ChildProcess, type StdioOptions, spawn as spawnChild, spawnSync } from "node:child_process";
 import { closeSync, existsSync, openSync, readdirSync, readFileSync } from "node:fs";
 import { parseEnv } from "node:util";
 import { messageOf, ServeError } from "../base/serve-error.ts";
@@ -35,9 +35,7 @@ class SystemProcesses implements ProcessHost {
       const out = fd ?? "inherit";
       const stdio: StdioOptions = ["ignore", out, out, ...(listenFd === undefined ? [] : [listenFd])];
       const argv = [...options.nodeArgs, entry, ...args];
-      const child = spawnChild(process.execPath, argv, { cwd: options.cwd, env, stdio, detached: true });
-      child.once("error", () => {}); // says later, in other words, what the missing pid says now
-      if (child.pid === undefined) throw notStarted(entry, "the system refuses a new process");
+      const child = startDetached(entry, argv, { cwd: options.cwd, env, stdio });
       child.once("exit", (code, signal) => onExit({ code: code ?? undefined, signal: signal ?? undefined }));
       child.unref();
       // A child that is dead already has an entry until it is waited for, which is not before this turn ends.
@@ -74,6 +72,22 @@ class SystemProcesses implements ProcessHost {
       else if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
     }
   }
+}
+
+function startDetached(
+  entry: string,
+  argv: readonly string[],
+  options: { readonly cwd: string; readonly env: NodeJS.ProcessEnv; readonly stdio: StdioOptions },
+): ChildProcess & { readonly pid: number } {
+  let child: ChildProcess;
+  try {
+    child = spawnChild(process.execPath, argv, { ...options, detached: true });
+  } catch (cause) {
+    throw notStarted(entry, messageOf(cause));
+  }
+  child.once("error", () => {}); // says later, in other words, what the missing pid says now
+  if (child.pid === undefined) throw notStarted(entry, "the system refuses a new process");
+  return child as ChildProcess & { readonly pid: number };
 }
 
 interface Seen {

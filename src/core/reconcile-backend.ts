@@ -6,6 +6,7 @@ import type { Assignment, Intent, ReplicaSpec } from "../model/actor.ts";
 import { type ActorName, actorName, type BackendTag } from "../model/ids.ts";
 import { MAX_ROWS_PER_STEP, RECONNECT_WINDOW_MS, SHUTDOWN_DRAIN_MS, WITHDRAW_WINDOW_MS } from "../model/limits.ts";
 import type { BackendRecord, InstanceRecord } from "../model/records.ts";
+import { utf8Length } from "./canonical.ts";
 import { type BackendPlan, type ObservedBackend, planBackend } from "./backend-plan.ts";
 import type { Draft } from "./draft.ts";
 import { settleGoal } from "./goals.ts";
@@ -68,8 +69,9 @@ const carryOut = (draft: Draft, seen: ObservedBackend, plan: BackendPlan): strin
     ...plan.tell.map(({ actor, intent }) => () => tell(draft, actor, intent)),
     ...plan.push.map((actor) => () => push(draft, seen, actor)),
   ];
+  const bytes = steps.length + plan.start === 0 ? 0 : rowBytes(seen);
   for (const [index, step] of steps.entries()) {
-    if (index >= MAX_ROWS_PER_STEP || !draft.hasRoom(ROWS_RESERVE)) {
+    if (index >= MAX_ROWS_PER_STEP || !draft.hasRoom(ROWS_RESERVE, bytes)) {
       draft.dirty.add(`backend/${tag}`);
       return undefined;
     }
@@ -83,7 +85,7 @@ const carryOut = (draft: Draft, seen: ObservedBackend, plan: BackendPlan): strin
   if (seen.replicas.some((replica) => draft.isWithdrawn(replica.actor))) {
     draft.wakeAt(`backend/${tag}`, nextLook(draft, seen));
   }
-  return startReplicas(draft, seen, plan.start);
+  return startReplicas(draft, seen, { count: plan.start, bytes });
 };
 
 /** One row, its instance counter, the backend and its goal. */
@@ -109,10 +111,13 @@ const push = (draft: Draft, seen: ObservedBackend, actor: ActorName): void => {
   draft.put("assignment", actor, { ...assignment, spec, configRevision: seen.record.configRevision });
 };
 
-const startReplicas = (draft: Draft, seen: ObservedBackend, count: number): string | undefined => {
+const startReplicas = (
+  draft: Draft,
+  seen: ObservedBackend,
+  { count, bytes }: { readonly count: number; readonly bytes: number },
+): string | undefined => {
   if (count === 0) return undefined;
   const { record, config } = seen;
-  const bytes = JSON.stringify(newReplica(record, seen, { ordinal: 0, node: "" as Assignment["node"] })).length * 2;
   const nodes = nodeLoads(draft.view);
   for (let started = 0; started < count; started += 1) {
     const instance = draft.view.instance();
@@ -145,6 +150,13 @@ const newReplica = (
   configRevision: record.configRevision,
   intent: { kind: "run" },
 });
+
+/** Bytes of a row in a transaction, its key included. */
+const rowBytes = (seen: ObservedBackend): number =>
+  utf8Length(JSON.stringify(newReplica(seen.record, seen, { ordinal: 0, node: "" as Assignment["node"] }))) + KEY_BYTES;
+
+/** Two keys, in compare and op, with the longest names. */
+const KEY_BYTES = 600;
 
 /** Registered nodes only: a silent one may be gone. */
 const nodeLoads = (view: View): NodeLoad[] =>

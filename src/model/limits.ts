@@ -146,6 +146,10 @@ export const CONTROLLER_BACKOFF_LED_MAX_MS = 500;
 export const CONTROLLER_BACKOFF_MAX_MS = 5_000;
 /** A user's start fails when its first controllers end this often before one leads. */
 export const MAX_FIRST_CONTROLLER_DEATHS = 3;
+/** An agent that ends its node by itself gives each proxy this long to finish open requests; long downloads are cut then. */
+export const PROXY_DRAIN_MOST_MS = 20_000;
+/** The same for a replica, whatever its own gracefulShutdownTimeoutMs. */
+export const REPLICA_DRAIN_MOST_MS = 300_000;
 /** SIGTERM to SIGKILL of a controller whose instance ends. */
 export const CONTROLLER_STOP_MS = 2_000;
 /** After its last actor an erased instance waits this long for its controller to settle the goal and delete the keys. */
@@ -202,6 +206,16 @@ export const MAX_STREAMS_PER_CONNECTION = 10_000;
 export const MAX_VALUE_DEPTH = 200;
 /** Refusals one query takes before it waits for a slot. */
 export const MAX_REFUSALS_PER_QUERY = 2;
+/** A free slot is kept this long for the router it was offered to: many round trips between processes of one machine. */
+export const SLOT_HOLD_MS = 20;
+/** Replies of one turn of the event loop leave together, but none waits longer than this for the handlers behind it. */
+export const MAX_REPLY_HOLD_MS = 1;
+
+// ── replica
+/** A replica that could not start waits this long for its agent to listen to the reason: a few dials. */
+export const FAILED_START_REPORT_MS = 1_000;
+/** What a drain leaves of its time for the user's close(), so that the process ends by itself and not by SIGKILL. */
+export const CLOSE_RESERVE_MS = 500;
 
 // ── router
 /** A query without a deadline of its own or its endpoint's. */
@@ -220,8 +234,6 @@ export const EJECT_MIN_MS = 100;
 export const EJECT_MAX_MS = 5_000;
 /** Deadlines in a row that pass at one replica, without an answer between, before it is ejected. */
 export const EJECT_AFTER_STALLS = 5;
-/** A replica that refused and then sent no SLOT for this long is asked again: its SLOT was lost with its life. */
-export const SLOT_LOST_MS = 1_000;
 /** Stream ids of one connection, then a new one begins: a day at 10,000 queries a second, and still what engines call a small integer. */
 export const MAX_STREAM_ID = 0x3fff_ffff;
 /** Shadow queries in flight for each router; beyond it they are dropped and counted. */

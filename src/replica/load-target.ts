@@ -95,7 +95,10 @@ async function findInApp(loader: ModuleLoader, code: CodeRef & { readonly kind: 
   const file = pathOfUrl(code.module);
   const app = appDefinitionOf(exports["default"]);
   if (app === undefined) {
-    throw new ServeError("app-invalid", `app file ${file}: its default export is not made by defineApp({ … }) any more.`);
+    throw new ServeError(
+      "app-invalid",
+      `app file ${file}: its default export is not made by defineApp({ … }) any more.`,
+    );
   }
   const entry = Object.hasOwn(app.backends, code.backend) ? app.backends[code.backend] : undefined;
   if (entry === undefined) {

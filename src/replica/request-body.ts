@@ -56,6 +56,11 @@ export class RequestBody {
     this.#notify();
   }
 
+  /** Waits until the body is complete and keeps it as `whole`. */
+  async gather(): Promise<void> {
+    this.#parts = [await this.readAll()];
+  }
+
   /** Everything, in one piece. @throws ServeError `body-too-large`; the reason of a cancellation */
   async readAll(): Promise<Uint8Array> {
     const parts: Uint8Array[] = [];

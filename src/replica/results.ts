@@ -8,9 +8,9 @@
  * Looks at the result only; nothing is iterated here (streams.ts).
  */
 import { ndjsonOf, sseOf } from "../api/api.ts";
-import { isServeError, messageOf, ServeError } from "../base/serve-error.ts";
-import { encodeValue } from "../core/wire/values.ts";
+import { ServeError } from "../base/serve-error.ts";
 import type { ReplyHead } from "../model/wire.ts";
+import { encodeResult, jsonText } from "./result-bytes.ts";
 import { bodyStream, itemStream, ndjsonStream, type PartStream, rawStream, sseStream } from "./streams.ts";
 
 export type Reply =
@@ -44,17 +44,7 @@ export function replyOfValue(result: unknown): Reply {
     const items = sseOf(result)?.events ?? ndjsonOf(result)?.items ?? asyncIterableOf(result) ?? iteratorOf(result);
     if (items !== undefined) return { kind: "stream", stream: itemStream(items) };
   }
-  return { kind: "whole", head: VALUE, body: encoded(result) };
-}
-
-/** The bytes of a value of a handle call. @throws ServeError `result-invalid` */
-export function encoded(value: unknown): Uint8Array {
-  try {
-    return encodeValue(value);
-  } catch (error) {
-    if (!isServeError(error)) throw error;
-    throw new ServeError("result-invalid", `the result cannot be sent: ${error.message}`, { cause: error });
-  }
+  return { kind: "whole", head: VALUE, body: encodeResult(result) };
 }
 
 function replyOfObject(result: object): Reply {
@@ -66,7 +56,8 @@ function replyOfObject(result: object): Reply {
   if (lines !== undefined) return { kind: "stream", stream: ndjsonStream(lines.items) };
   if (Array.isArray(result)) return json(result);
   if (result instanceof ArrayBuffer) return { kind: "whole", head: BYTES, body: new Uint8Array(result) };
-  if (ArrayBuffer.isView(result)) return result instanceof DataView ? viewBytes(result) : json(Array.from(numbers(result)));
+  if (ArrayBuffer.isView(result))
+    return result instanceof DataView ? viewBytes(result) : json(Array.from(numbers(result)));
   if (result instanceof Blob) return replyOfResponse(new Response(result));
   // Whoever says how it becomes JSON is not a stream.
   if (typeof (result as { readonly toJSON?: unknown }).toJSON !== "function") {
@@ -85,28 +76,21 @@ const viewBytes = (view: DataView): Reply => ({
   body: new Uint8Array(view.buffer, view.byteOffset, view.byteLength),
 });
 
-function json(result: unknown): Reply {
-  let text: string | undefined;
-  try {
-    text = JSON.stringify(result);
-  } catch (error) {
-    throw new ServeError("result-invalid", `the handler's result cannot be sent as JSON: ${messageOf(error)}.`, {
-      cause: error,
-    });
-  }
-  if (text === undefined) {
-    throw new ServeError("result-invalid", `the handler returned a ${typeof result}, which cannot be sent as JSON.`);
-  }
-  return { kind: "whole", head: JSON_VALUE, body: Buffer.from(text) };
-}
+const json = (result: unknown): Reply => ({ kind: "whole", head: JSON_VALUE, body: Buffer.from(jsonText(result)) });
 
 function replyOfResponse(response: Response): Reply {
   const { status, body } = response;
   if (response.bodyUsed) {
-    throw new ServeError("result-invalid", "the handler returned a Response whose body was read before. Return a new one.");
+    throw new ServeError(
+      "result-invalid",
+      "the handler returned a Response whose body was read before. Return a new one.",
+    );
   }
   if (!(Number.isInteger(status) && status >= 200 && status <= 599)) {
-    throw new ServeError("result-invalid", `the handler returned a Response of status ${String(status)}; it must be 200 to 599.`);
+    throw new ServeError(
+      "result-invalid",
+      `the handler returned a Response of status ${String(status)}; it must be 200 to 599.`,
+    );
   }
   const headers: string[] = [];
   // `set-cookie` comes once for each cookie.
@@ -128,7 +112,9 @@ const asyncIterableOf = (value: object): AsyncIterable<unknown> | undefined =>
     : undefined;
 
 const iterableOf = (value: object): Iterable<unknown> | undefined =>
-  typeof (value as Partial<Iterable<unknown>>)[Symbol.iterator] === "function" ? (value as Iterable<unknown>) : undefined;
+  typeof (value as Partial<Iterable<unknown>>)[Symbol.iterator] === "function"
+    ? (value as Iterable<unknown>)
+    : undefined;
 
 /** A running generator. Arrays, Maps and Sets are values, and cross as such. */
 const iteratorOf = (value: object): Iterable<unknown> | undefined =>

@@ -214,7 +214,9 @@ async function validated(value: unknown, schema: StandardSchemaV1): Promise<unkn
   if (result.issues === undefined) return result.value;
   const issues = result.issues.map(({ message, path }) => ({ message, path: (path ?? []).map(keyOf) }));
   const sentences = issues.map(({ message, path }) => (path.length === 0 ? message : `${path.join(".")}: ${message}`));
-  throw new ServeError("body-schema", `the request body does not fit: ${sentences.join("; ")}.`, { details: { issues } });
+  throw new ServeError("body-schema", `the request body does not fit: ${sentences.join("; ")}.`, {
+    details: { issues },
+  });
 }
 
 const keyOf = (step: PropertyKey | { readonly key: PropertyKey }): string | number => {

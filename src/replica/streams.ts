@@ -5,7 +5,7 @@
 import { isSseEvent, type SseResult } from "../api/api.ts";
 import { ServeError } from "../base/serve-error.ts";
 import type { FlatHeaders, ReplyHead, WireFailure } from "../model/wire.ts";
-import { encoded } from "./results.ts";
+import { encodeResult, jsonText } from "./result-bytes.ts";
 
 export interface PartStream {
   /** Sent at once; undefined = known with the first part. */
@@ -41,7 +41,7 @@ export const itemStream = (items: AsyncIterable<unknown> | Iterable<unknown>): P
   head: undefined,
   headFor: () => ITEMS,
   items,
-  encode: encoded,
+  encode: encodeResult,
   parts: "values",
 });
 
@@ -80,6 +80,13 @@ export const bodyStream = (head: ReplyHead, body: AsyncIterable<unknown>): PartS
   parts: "bytes",
 });
 
+/** A result that is all there and larger than a window. */
+export const wholeStream = (head: ReplyHead, body: Uint8Array): PartStream => {
+  const isHttp = head.kind === "http" && !head.headers.includes("content-length");
+  const sized = isHttp ? { ...head, headers: [...head.headers, "content-length", String(body.length)] } : head;
+  return { ...PLAIN, head: undefined, headFor: () => sized, items: [body], encode: () => body, parts: "bytes" };
+};
+
 export const sseStream = ({ events, heartbeatMs, done }: SseResult): PartStream => ({
   head: SSE,
   headFor: () => SSE,
@@ -99,14 +106,14 @@ function bytesOf(item: unknown): Uint8Array | undefined {
   return undefined;
 }
 
-const encodeLine = (item: unknown): Uint8Array => Buffer.from(`${jsonOf(item)}\n`);
+const encodeLine = (item: unknown): Uint8Array => Buffer.from(`${jsonText(item)}\n`);
 
 function encodeEvent(item: unknown): Uint8Array {
   if (!isSseEvent(item)) return Buffer.from(eventText({ data: dataOf(item) }));
   return Buffer.from(eventText({ data: dataOf(item.data), event: item.event, id: item.id }));
 }
 
-const dataOf = (data: unknown): string => (typeof data === "string" ? data : jsonOf(data));
+const dataOf = (data: unknown): string => (typeof data === "string" ? data : jsonText(data));
 
 interface EventText {
   readonly data: string;
@@ -123,11 +130,3 @@ function eventText({ data, event, id }: EventText): string {
 /** A line break in a name would begin another field. */
 const field = (name: string, value: string | undefined): string =>
   value === undefined ? "" : `${name}: ${String(value).replace(/[\r\n]+/g, " ")}\n`;
-
-function jsonOf(item: unknown): string {
-  const text = JSON.stringify(item);
-  if (text === undefined) {
-    throw new ServeError("result-invalid", `a streamed result holds a ${typeof item}, which cannot be sent as JSON.`);
-  }
-  return text;
-}

@@ -23,6 +23,13 @@ export const deadlinePassed = (endpoint: string, timeoutMs: number, replica: str
     { endpoint, replica, timeoutMs },
   );
 
+export const noTimeLeft = (endpoint: string): WireFailure =>
+  failure(
+    "deadline-exceeded",
+    `endpoint "${endpoint}": the deadline had passed before the call was made, so nothing was sent.`,
+    { endpoint },
+  );
+
 export const noReplica = (endpoint: string, timeoutMs: number, backend: string | undefined): WireFailure =>
   failure(
     "no-replica",
@@ -50,9 +57,13 @@ export const wireBroken = (endpoint: string, replica: string, reason: string): W
   failure("wire-protocol", `endpoint "${endpoint}": replica ${replica} sent ${reason}.`, { endpoint, replica });
 
 export const headTooLarge = (endpoint: string): WireFailure =>
-  failure("headers-too-large", `endpoint "${endpoint}": URL and headers together are larger than allowed.`, { endpoint });
+  failure("headers-too-large", `endpoint "${endpoint}": URL and headers together are larger than allowed.`, {
+    endpoint,
+  });
 
 export const routerStopped = (endpoint: string): WireFailure =>
-  failure("no-instance", `endpoint "${endpoint}": this process has closed its connection to the instance.`, { endpoint });
+  failure("no-instance", `endpoint "${endpoint}": this process has closed its connection to the instance.`, {
+    endpoint,
+  });
 
 const format = (milliseconds: number): string => String(Math.round(milliseconds));

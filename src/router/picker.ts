@@ -9,8 +9,9 @@
  * keys has to move; rendezvous moves that sixth, end to end a quarter. (No rule that looks only at the current weights moves the
  * minimum at every change; a rule that remembers earlier weights would give two routers two answers.)
  */
-import type { EndpointClosure } from "../model/longpoll.ts";
+
 import type { BackendTag } from "../model/ids.ts";
+import type { EndpointClosure } from "../model/longpoll.ts";
 import { type Hash, hashText, unitOf } from "./shard-hash.ts";
 
 interface Share {

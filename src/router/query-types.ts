@@ -16,6 +16,8 @@ export type RouterQuery = QueryFields & {
   readonly body: QueryBody;
   /** From now to the last byte of the answer; undefined: the endpoint's, else the default. */
   readonly timeoutMs: number | undefined;
+  /** An instant after which nobody waits, whatever `timeoutMs` and the endpoint say: the deadline of the query that this one is part of. */
+  readonly notAfter?: number | undefined;
   /** Whether it may run twice, as the caller says; undefined: as the endpoint says. */
   readonly idempotent: boolean | undefined;
   /** GET, HEAD, OPTIONS: may always run twice. */

@@ -40,7 +40,8 @@ test("kill -9 of the agent: no request fails, and the next one has adopted every
     kill(replica.pid ?? 0);
     await waitFor(
       `${replica.name} runs again`,
-      async () => processesOf(await echo.status(), "replica").some(
+      async () =>
+        processesOf(await echo.status(), "replica").some(
           ({ name, pid, state }) => name === replica.name && state === "ready" && pid !== replica.pid,
         ),
       RESTART_DEADLINE_MS,

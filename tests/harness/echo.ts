@@ -19,7 +19,9 @@ export interface Ledger {
   readonly folder: string;
   /** Ids of the queries that this process has started. */
   of(pid: number): readonly string[];
-  /** Ids that were started more than once, in any process. */
+  /** Ids that were started in any process. */
+  all(): readonly string[];
+  /** Ids that were started more than once. */
   twice(): readonly string[];
 }
 
@@ -42,13 +44,15 @@ export const openLedger = (folder: string): Ledger => {
     readFileSync(join(folder, name), "utf8")
       .split("\n")
       .filter((id) => id !== "");
+  const all = (): readonly string[] => readdirSync(folder).flatMap(read);
   return {
     folder,
+    all,
     of: (pid) => (readdirSync(folder).includes(`${pid}`) ? read(`${pid}`) : []),
     twice: () => {
       const seen = new Set<string>();
       const repeated = (id: string): boolean => seen.size === seen.add(id).size;
-      return readdirSync(folder).flatMap(read).filter(repeated);
+      return all().filter(repeated);
     },
   };
 };

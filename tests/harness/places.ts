@@ -14,6 +14,7 @@ export const runFolderOf = (stateDir: string): string =>
   join(runRoot(), createHash("sha256").update(realpathSync(stateDir)).digest("hex").slice(0, 12));
 
 export interface FoundInstance {
+  readonly id: string;
   readonly name: string;
   readonly stateDir: string;
   readonly runDir: string;
@@ -25,8 +26,12 @@ export const findInstances = (): readonly FoundInstance[] => {
   return readdirSync(runRoot()).flatMap((id) => {
     const runDir = join(runRoot(), id);
     try {
-      const file = JSON.parse(readFileSync(join(runDir, "instance"), "utf8")) as { name: string; stateDir: string };
-      return [{ name: file.name, stateDir: file.stateDir, runDir }];
+      const file = JSON.parse(readFileSync(join(runDir, "instance"), "utf8")) as {
+        id: string;
+        name: string;
+        stateDir: string;
+      };
+      return [{ id: file.id, name: file.name, stateDir: file.stateDir, runDir }];
     } catch {
       return []; // being created or removed
     }

@@ -66,3 +66,7 @@ export const endMarked = (mark: string): Promise<true> =>
     },
     END_DEADLINE_MS,
   );
+
+/** Memory that the process has in use now. */
+export const residentBytes = (pid: number): number =>
+  Number(/^VmRSS:\s+(\d+) kB$/m.exec(read(`/proc/${pid}/status`) ?? "")?.[1] ?? 0) * 1_024;

@@ -124,11 +124,7 @@ export const linkedActor = (view: ActorView): ActorView =>
 
 /** What was sent over the lost link may be lost with it: its next report tells what it has. */
 export const unlinkedActor = (view: ActorView): ActorView =>
-  view.life.kind === "up"
-    ? { ...view, report: forgetRevision(view.report), life: { ...view.life, isLinked: false, toldRevision: NOT_TOLD } }
-    : view;
-
-const forgetRevision = (report: ActorReport | undefined): ActorReport | undefined => report;
+  view.life.kind === "up" ? { ...view, life: { ...view.life, isLinked: false, toldRevision: NOT_TOLD } } : view;
 
 export const reportedActor = (view: ActorView, report: ActorReport, now: Instant): ActorView => {
   if (view.life.kind !== "up") return view;

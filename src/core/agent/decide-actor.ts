@@ -6,10 +6,9 @@
  * leaves a replica `exited` and the controller decides. It never chooses another name.
  */
 import { assertNever } from "../../base/assert.ts";
-import type { Assignment } from "../../model/actor.ts";
+import type { Assignment, Intent } from "../../model/actor.ts";
 import type { BackendConfig } from "../../model/backend-config.ts";
-import type { Intent } from "../../model/actor.ts";
-import { type ActorView, assignmentOf, type Instant, type KillReason, type Life } from "./actor-view.ts";
+import { type ActorView, assignmentOf, type Instant, type KillReason, type Life, NOT_TOLD } from "./actor-view.ts";
 
 export type Step =
   /** Save the file, durably, with this assignment. */
@@ -116,7 +115,10 @@ const decideRun = (view: ActorView, life: Up, { assignment, now }: Running): Dec
 
   const steps: Step[] = [];
   if ((view.file?.assignment.configRevision ?? 0) < configRevision) steps.push({ kind: "save", assignment });
-  const mustTell = life.isLinked && Math.max(life.toldRevision, view.report?.configRevision ?? 0) < configRevision;
+  const hasRevision = Math.max(life.toldRevision, view.report?.configRevision ?? 0);
+  // A process that nothing is known of yet is not told before it has reported what it started with.
+  const isKnown = life.toldRevision !== NOT_TOLD || view.report !== undefined;
+  const mustTell = life.isLinked && isKnown && hasRevision < configRevision;
   if (mustTell) steps.push({ kind: "configure", configRevision, config: spec.config });
   const told = mustTell ? { ...view, life: { ...life, toldRevision: configRevision } } : view;
   return { view: told, steps, wakeAt: startEndsAt };

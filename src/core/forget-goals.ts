@@ -10,7 +10,7 @@ export const forgetGoals = (draft: Draft): void => {
   const settled = view.settledGoals();
   let surplus = settled.size - MAX_GOALS;
   let rows = 0;
-  for (const id of [...take(settled, MAX_ROWS_PER_STEP + 1)]) {
+  for (const id of settled) {
     const record = view.goal(id);
     if (record === undefined) continue;
     const keepMs = surplus > 0 ? GOAL_RESEND_MS : GOAL_KEEP_MS;
@@ -29,12 +29,3 @@ export const forgetGoals = (draft: Draft): void => {
     surplus -= 1;
   }
 };
-
-function* take<T>(values: Iterable<T>, count: number): IterableIterator<T> {
-  let left = count;
-  for (const value of values) {
-    if (left <= 0) return;
-    left -= 1;
-    yield value;
-  }
-}

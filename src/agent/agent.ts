@@ -1,0 +1,308 @@
+/**
+ * The node agent: one per node and instance, for as long as it holds the node's lock. It adopts what lives, runs the controller of this
+ * node, starts, configures, drains and kills the actors that the store assigns to it, tells everybody who leads, and ends all of it when
+ * the instance ends. Its truth is its local files: with the store unreachable everything that ran goes on.
+ *
+ * Assumes that the lock is held and both folders exist. `run` resolves when nothing of this node is left to look after, or when a start
+ * that a person asked for has failed and been cleared away.
+ */
+import { isServeError, ServeError } from "../base/serve-error.ts";
+import {
+  LIVENESS_INTERVAL_MS,
+  LOG_LOOK_INTERVAL_MS,
+  MAX_FIRST_CONTROLLER_DEATHS,
+  RESCUE_FORGIVE_MS,
+  RUN_TOUCH_INTERVAL_MS,
+} from "../model/limits.ts";
+import type { Leader } from "../model/link-messages.ts";
+import { DEFAULT_HTTP_CONFIG, type InstanceRecord, SCHEMA_VERSION } from "../model/records.ts";
+import type { Timer } from "../ports/clock.ts";
+import type { Store } from "../ports/store.ts";
+import { type AgentPorts, type AgentSettings, assemble, type NodeParts } from "./assembly.ts";
+import { type Ending, endNode } from "./ending.ts";
+
+export type { AgentPorts, AgentSettings } from "./assembly.ts";
+
+export type AgentEnd =
+  /** Everything of this node has ended as it should. */
+  | { readonly kind: "ended" }
+  | { readonly kind: "start-failed"; readonly error: ServeError }
+  /** The lock's file was removed or replaced: somebody else may hold the new one. Everything lives on without this agent. */
+  | { readonly kind: "lock-lost" };
+
+type Over = { readonly kind: "ending"; readonly ending: Ending } | Exclude<AgentEnd, { kind: "ended" }>;
+
+export class Agent {
+  readonly #ports: AgentPorts;
+  readonly #settings: AgentSettings;
+  readonly #over = Promise.withResolvers<Over>();
+  readonly #erased = Promise.withResolvers<void>();
+  readonly #timers = new Set<Timer>();
+  #parts: NodeParts | undefined;
+  #isEnding = false;
+  /** A phase `stopped` from before this start is about to be resumed. */
+  #mayBeStopped: boolean;
+  #hasLed = false;
+  #foreignLeader: Leader | undefined;
+
+  constructor(ports: AgentPorts, settings: AgentSettings) {
+    this.#ports = ports;
+    this.#settings = settings;
+    this.#mayBeStopped = settings.launch.resume;
+  }
+
+  async run(): Promise<AgentEnd> {
+    const { folders, log } = this.#ports;
+    const { launch } = this.#settings;
+    const isNew = folders.savedLaunch() === undefined && !folders.hasStore();
+    try {
+      if (folders.hasTombstone() || this.#isOwnerGone()) await this.#startToErase();
+      else await this.#start(isNew);
+    } catch (error) {
+      if (!launch.resume || !isServeError(error)) throw error;
+      this.#over.resolve({ kind: "start-failed", error });
+    }
+    const over = await this.#over.promise;
+    for (const timer of this.#timers) timer.cancel();
+    if (over.kind === "ending")
+      await endNode({ ...this.#ports, ...this.#parts!, untilErased: this.#erased.promise }, over.ending);
+    else if (over.kind === "start-failed") await this.#clearFailedStart(isNew);
+    log.info("agent-ends", { kind: over.kind });
+    this.#parts?.listeners.close();
+    this.#ports.links.stop();
+    return over.kind === "ending" ? { kind: "ended" } : over;
+  }
+
+  /** SIGTERM: drains this node; its state is kept for the next start, unless the instance lives only with its program. */
+  requestEnd(): void {
+    this.#end({ pace: "drain", state: this.#settings.launch.owner === undefined ? "kept" : "erased" });
+  }
+
+  /** A second SIGTERM: nothing is waited for. */
+  killEverything(): void {
+    this.#parts?.supervisor.killAll();
+    this.#parts?.keeper.kill();
+  }
+
+  // ── beginning
+
+  async #start(isNew: boolean): Promise<void> {
+    const { folders, random, clock } = this.#ports;
+    const { launch } = this.#settings;
+    const store = launch.resume ? await this.#ports.openStore(() => this.#committed()) : undefined;
+    const record = store === undefined ? undefined : await this.#readInstance(store);
+    const before = folders.savedLaunch() ?? folders.instanceFile();
+    const beforeId = before === undefined ? undefined : "instanceId" in before ? before.instanceId : before.id;
+    const instanceId = record?.id ?? beforeId ?? random.id();
+    const createdAt = record?.createdAt ?? before?.createdAt ?? clock.timestamp();
+    const parts = this.#assemble(instanceId, isNew);
+
+    parts.supervisor.adoptLocal();
+    const isControllerAlive = parts.keeper.adopt();
+    if (launch.resume) await this.#openWantedPort(parts, record);
+    folders.writeLaunch({ ...this.#settings.start, launch: { ...launch, resume: false }, instanceId, createdAt });
+    await this.#ports.links.start(parts.desk);
+    const { instance: name, stateDir } = launch;
+    folders.writeInstanceFile({ id: instanceId, name, stateDir, createdAt });
+    parts.session.start(store);
+    if (!isControllerAlive) void parts.session.revokeLead("any");
+    parts.keeper.start();
+    this.#startTicking();
+  }
+
+  /** What a crash has left of an ending is ended; actors that still live are told so when they dial in. */
+  async #startToErase(): Promise<void> {
+    const { folders } = this.#ports;
+    const instanceId = folders.savedLaunch()?.instanceId ?? folders.instanceFile()?.id ?? "erased";
+    const parts = this.#assemble(instanceId, false);
+    parts.supervisor.adoptLocal();
+    parts.keeper.adopt();
+    await this.#ports.links.start(parts.desk);
+    this.#end({ pace: "hurry", state: "erased" });
+  }
+
+  #assemble(instanceId: string, isNewInstance: boolean): NodeParts {
+    const parts = assemble(this.#ports, this.#settings, {
+      instanceId,
+      isNewInstance,
+      openStore: () => this.#openStore(),
+      onPhase: (phase) => this.#onPhase(phase),
+      onForeignLeader: (leader) => this.#onForeignLeader(leader),
+      onLead: () => this.#onLead(),
+      mayStartController: () => this.#ports.folders.hasStore(),
+      onControllerDeath: (pid, deaths) => {
+        parts.desk.setLeader(this.#foreignLeader);
+        void parts.session.revokeLead(pid);
+        this.#judgeStart(deaths);
+      },
+    });
+    this.#parts = parts;
+    return parts;
+  }
+
+  /** A store that is gone is not made anew behind the back of what still runs: only a start that a person asks for makes one. */
+  #openStore(): Promise<Store> {
+    if (!this.#ports.folders.hasStore()) {
+      return Promise.reject(new ServeError("store-unavailable", "the store's file is gone.", { retryable: true }));
+    }
+    return this.#ports.openStore(() => this.#committed());
+  }
+
+  #committed(): void {
+    this.#parts?.desk.tellCommitted();
+  }
+
+  async #readInstance(store: Store): Promise<InstanceRecord | undefined> {
+    const found = await store.get(this.#settings.keys.instance);
+    if (found === undefined) return undefined;
+    const record = JSON.parse(found.value) as InstanceRecord;
+    if (record.schemaVersion > SCHEMA_VERSION) {
+      throw new ServeError(
+        "schema-newer",
+        `instance "${record.name}" was written by a newer maitred (schema ${record.schemaVersion}, this one knows ${SCHEMA_VERSION}). Update maitred, or name another state folder.`,
+      );
+    }
+    return record;
+  }
+
+  /** A port in use must fail the start, not the first proxy after it. */
+  async #openWantedPort({ listeners }: NodeParts, record: InstanceRecord | undefined): Promise<void> {
+    const wanted = { ...DEFAULT_HTTP_CONFIG, ...record?.http, ...this.#settings.launch.http };
+    if (wanted.location !== "none") await listeners.ensure(wanted);
+  }
+
+  /** A start that a person waits for fails when its controller cannot run; later, or with actors to look after, the agent goes on trying. */
+  #judgeStart({
+    beforeFirstLead,
+    failure,
+  }: {
+    readonly beforeFirstLead: number;
+    readonly failure: ServeError | undefined;
+  }): void {
+    const isStarting = this.#settings.launch.resume && !this.#hasLed && !this.#isEnding;
+    if (!isStarting || this.#parts!.supervisor.countLiving("all") > 0) return;
+    if (failure !== undefined && !failure.retryable) this.#over.resolve({ kind: "start-failed", error: failure });
+    else if (beforeFirstLead >= MAX_FIRST_CONTROLLER_DEATHS) {
+      const why = failure?.message ?? "Its log says why";
+      const error = new ServeError(
+        "controller-unavailable",
+        `the controller ended ${beforeFirstLead} times before it led. ${why}`,
+      );
+      this.#over.resolve({ kind: "start-failed", error });
+    }
+  }
+
+  async #clearFailedStart(isNew: boolean): Promise<void> {
+    const { folders } = this.#ports;
+    await this.#parts?.keeper.end(0);
+    await this.#parts?.session.stop();
+    this.#parts?.supervisor.stop();
+    if (isNew) folders.removeState();
+    if (isNew || this.#parts?.supervisor.countLiving("all") === 0) folders.clearRun();
+  }
+
+  // ── news
+
+  #onPhase(phase: InstanceRecord["phase"] | "gone"): void {
+    const { owner } = this.#settings.launch;
+    switch (phase) {
+      case "running":
+        this.#mayBeStopped = false;
+        return;
+      case "stopping":
+        this.#announceEnd("stopping");
+        return;
+      case "stopped":
+        if (this.#mayBeStopped) return;
+        this.#end({ pace: "stopped", state: owner === undefined ? "kept" : "erased" });
+        return;
+      case "erasing":
+        this.#end({ pace: "drain", state: "erased" });
+        return;
+      case "gone":
+        this.#erased.resolve();
+        return;
+    }
+  }
+
+  #onLead(): void {
+    if (this.#hasLed) return;
+    this.#hasLed = true;
+    // What this start asked for is saved by now: a rescue must not ask for it again over later changes.
+    const saved = this.#ports.folders.savedLaunch();
+    if (saved !== undefined && Object.keys(saved.launch.http).length > 0) {
+      this.#ports.folders.writeLaunch({ ...saved, launch: { ...saved.launch, http: {} } });
+    }
+  }
+
+  #onForeignLeader(leader: Leader | undefined): void {
+    const desk = this.#parts!.desk;
+    const isKnown = desk.leader() === this.#foreignLeader;
+    this.#foreignLeader = leader;
+    if (leader !== undefined || isKnown) desk.setLeader(leader);
+  }
+
+  #end(ending: Ending): void {
+    if (this.#isEnding) return;
+    this.#isEnding = true;
+    this.#announceEnd(ending.state === "erased" ? "erasing" : "stopping");
+    this.#over.resolve({ kind: "ending", ending });
+  }
+
+  /** So that a start of the same instance waits for the end instead of joining it. */
+  #announceEnd(ending: "stopping" | "erasing"): void {
+    const { folders } = this.#ports;
+    const file = folders.instanceFile();
+    if (file !== undefined && file.ending !== ending) folders.writeInstanceFile({ ...file, ending });
+  }
+
+  // ── what must be looked at from time to time
+
+  #startTicking(): void {
+    const { folders, clock } = this.#ports;
+    const { supervisor } = this.#parts!;
+    this.#every(LIVENESS_INTERVAL_MS, () => this.#lookAround());
+    this.#every(LOG_LOOK_INTERVAL_MS, () => folders.trimLogs(["agent", "controller", ...supervisor.actors()]));
+    this.#every(RUN_TOUCH_INTERVAL_MS, () => folders.touchRun());
+    this.#timers.add(clock.after(RESCUE_FORGIVE_MS, () => folders.forgetRescues()));
+  }
+
+  #every(intervalMs: number, task: () => void): void {
+    const { clock, log } = this.#ports;
+    const timer = clock.after(intervalMs, () => {
+      this.#timers.delete(timer);
+      try {
+        task();
+      } catch (error) {
+        if (!isServeError(error)) log.error("agent-task-failed", { error });
+      }
+      if (!this.#isEnding) this.#every(intervalMs, task);
+    });
+    this.#timers.add(timer);
+  }
+
+  #lookAround(): void {
+    this.#parts!.supervision.now(); // keeps supervision time going
+    if (!this.#ports.lock.isOurs()) {
+      this.#over.resolve({ kind: "lock-lost" });
+      return;
+    }
+    if (this.#isOwnerGone()) this.#end({ pace: "hurry", state: "erased" });
+    this.#keepInstanceFile();
+  }
+
+  /** Actors end when it is gone; as long as an agent looks after them they must not. */
+  #keepInstanceFile(): void {
+    const { folders } = this.#ports;
+    if (folders.instanceFile() !== undefined) return;
+    const saved = folders.savedLaunch();
+    if (saved === undefined) return;
+    const { instance: name, stateDir } = this.#settings.launch;
+    folders.writeInstanceFile({ id: saved.instanceId, name, stateDir, createdAt: saved.createdAt });
+  }
+
+  #isOwnerGone(): boolean {
+    const { owner } = this.#settings.launch;
+    return owner !== undefined && !this.#ports.processes.isAlive(owner);
+  }
+}

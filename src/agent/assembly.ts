@@ -1,0 +1,134 @@
+/** Puts the parts of an agent together: what each needs of the others, and nothing else. */
+import type { ServeError } from "../base/serve-error.ts";
+import type { InstanceId, NodeName } from "../model/ids.ts";
+import type { Keys } from "../model/keys.ts";
+import type { AgentLaunch, SavedLaunch } from "../model/launch.ts";
+import type { Leader } from "../model/link-messages.ts";
+import { stateFiles } from "../model/places.ts";
+import type { InstanceRecord } from "../model/records.ts";
+import type { ActorLedger } from "../ports/actor-ledger.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Entries } from "../ports/entries.ts";
+import type { InstanceFolders } from "../ports/instance-folders.ts";
+import type { LinkServer } from "../ports/link-server.ts";
+import type { ListenSockets } from "../ports/listen-sockets.ts";
+import type { Log } from "../ports/log.ts";
+import type { NodeLock } from "../ports/node-lock.ts";
+import type { ProcessHost } from "../ports/processes.ts";
+import type { Random } from "../ports/random.ts";
+import type { Store } from "../ports/store.ts";
+import { ActorStarter } from "./actor-starter.ts";
+import { ActorSupervisor } from "./actor-supervisor.ts";
+import { ControllerKeeper } from "./controller-keeper.ts";
+import { LinkDesk } from "./link-desk.ts";
+import { ListenerTable } from "./listener-table.ts";
+import { StoreSession } from "./store-session.ts";
+import { SupervisionClock } from "./supervision-clock.ts";
+
+export interface AgentPorts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly processes: ProcessHost;
+  readonly ledger: ActorLedger;
+  readonly folders: InstanceFolders;
+  readonly lock: NodeLock;
+  readonly links: LinkServer;
+  readonly sockets: ListenSockets;
+  readonly entries: Entries;
+  /** Rejects with `state-unwritable`, `schema-newer`, `store-unavailable`. `onCommit`: this store has committed something. */
+  readonly openStore: (onCommit: () => void) => Promise<Store>;
+}
+
+export interface AgentSettings {
+  readonly launch: AgentLaunch;
+  /** How this process was started: saved for whoever must start the next. */
+  readonly start: Pick<SavedLaunch, "execPath" | "entry" | "cwd" | "env">;
+  readonly keys: Keys;
+  readonly host: { readonly hostname: string; readonly cpus: number; readonly memoryBytes: number };
+}
+
+/** What is known only when the agent starts, and whom to tell what. */
+export interface Wiring {
+  readonly instanceId: string;
+  readonly isNewInstance: boolean;
+  readonly openStore: () => Promise<Store>;
+  readonly onPhase: (phase: InstanceRecord["phase"] | "gone") => void;
+  readonly onForeignLeader: (leader: Leader | undefined) => void;
+  readonly onLead: () => void;
+  readonly mayStartController: () => boolean;
+  readonly onControllerDeath: (
+    pid: number,
+    deaths: { readonly beforeFirstLead: number; readonly failure: ServeError | undefined },
+  ) => void;
+}
+
+export interface NodeParts {
+  readonly supervision: SupervisionClock;
+  readonly listeners: ListenerTable;
+  readonly supervisor: ActorSupervisor;
+  readonly keeper: ControllerKeeper;
+  readonly session: StoreSession;
+  readonly desk: LinkDesk;
+}
+
+export function assemble(ports: AgentPorts, settings: AgentSettings, wiring: Wiring): NodeParts {
+  const { clock, ledger, log, sockets } = ports;
+  const instanceId = wiring.instanceId as InstanceId;
+  const supervision = new SupervisionClock(clock);
+  const common = { ...ports, supervision };
+
+  const listeners: ListenerTable = new ListenerTable({
+    sockets,
+    ledger,
+    log,
+    isHeldByOurs: (at) => supervisor.hasProxyAt(at),
+  });
+  const starter = new ActorStarter({ ...ports, listeners }, starterSettings(settings, instanceId));
+  const supervisor = new ActorSupervisor({ ...common, starter, onChange: (actor) => session.changed(actor) });
+  const keeper = new ControllerKeeper(common, keeperSettings(ports, settings, wiring), {
+    mayStart: wiring.mayStartController,
+    onDeath: ({ pid }, deaths) => wiring.onControllerDeath(pid, deaths),
+  });
+  const session: StoreSession = new StoreSession(
+    { ...ports, supervisor, openStore: wiring.openStore },
+    { keys: settings.keys, instanceId, node: nodeRecord(ports, settings) },
+    { onPhase: wiring.onPhase, onForeignLeader: wiring.onForeignLeader },
+  );
+  const onCommitted = () => session.nudge();
+  const desk = new LinkDesk({ instanceId, supervisor, keeper, log, onLead: wiring.onLead, onCommitted });
+  return { supervision, listeners, supervisor, keeper, session, desk };
+}
+
+const starterSettings = ({ launch, start }: AgentSettings, instanceId: InstanceId) => ({
+  instanceId,
+  instance: launch.instance,
+  stateDir: launch.stateDir,
+  runDir: launch.runDir,
+  cwd: start.cwd,
+  execArgv: launch.execArgv,
+  output: launch.output,
+});
+
+const keeperSettings = ({ entries }: AgentPorts, { launch, start }: AgentSettings, wiring: Wiring) => {
+  const { instance, node, stateDir, runDir, http, resume, api } = launch;
+  return {
+    entry: entries.controller,
+    execArgv: launch.execArgv,
+    cwd: start.cwd,
+    output:
+      launch.output === "inherit"
+        ? ({ kind: "inherit" } as const)
+        : ({ kind: "file", path: stateFiles(stateDir).log("controller") } as const),
+    launch: { instance, instanceId: wiring.instanceId, node, stateDir, runDir, http, resume, ...(api && { api }) },
+    isNewInstance: wiring.isNewInstance,
+  };
+};
+
+const nodeRecord = ({ clock, processes }: AgentPorts, { launch, host }: AgentSettings) => ({
+  node: launch.node as NodeName,
+  pid: processes.self.pid,
+  ...host,
+  labels: {},
+  startedAt: clock.timestamp(),
+});

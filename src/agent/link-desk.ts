@@ -1,0 +1,124 @@
+/**
+ * Answers the agent's socket: who says hello and whether it belongs here, what it reports, and who leads now. Programs only follow the
+ * leader; actors belong to the supervisor, the controller to its keeper.
+ */
+import { assertNever } from "../base/assert.ts";
+import type { ActorName, InstanceId } from "../model/ids.ts";
+import { type Leader, LINK_PROTOCOL, type ToAgent } from "../model/link-messages.ts";
+import type { ServerLink } from "../ports/link-server.ts";
+import type { Log } from "../ports/log.ts";
+import type { ActorSupervisor } from "./actor-supervisor.ts";
+import type { ControllerKeeper } from "./controller-keeper.ts";
+
+export interface DeskParts {
+  readonly instanceId: InstanceId;
+  readonly supervisor: ActorSupervisor;
+  readonly keeper: ControllerKeeper;
+  readonly log: Log;
+  /** A controller leads from now on. */
+  readonly onLead: (leader: Leader) => void;
+  /** A controller has committed to the store. */
+  readonly onCommitted: () => void;
+}
+
+type Hello = Extract<ToAgent, { kind: "hello" }>;
+type Peer = { readonly kind: "controller" | "client" } | { readonly kind: "actor"; readonly actor: ActorName };
+
+export class LinkDesk {
+  readonly #parts: DeskParts;
+  readonly #peers = new Map<ServerLink, Peer>();
+  #leader: Leader | undefined;
+
+  constructor(parts: DeskParts) {
+    this.#parts = parts;
+  }
+
+  onMessage(link: ServerLink, message: ToAgent): void {
+    if (message.kind === "hello") {
+      this.#greet(link, message);
+      return;
+    }
+    const peer = this.#peers.get(link);
+    if (peer === undefined) return; // refused: what it still says is of no interest
+    const { supervisor, keeper, onLead, onCommitted } = this.#parts;
+    switch (message.kind) {
+      case "report":
+        if (peer.kind === "actor") supervisor.reported(peer.actor, message.report);
+        return;
+      case "leading":
+        if (peer.kind === "controller" && keeper.led(link)) {
+          onLead(message.leader);
+          this.setLeader(message.leader);
+        }
+        return;
+      case "committed":
+        if (peer.kind !== "controller") return;
+        onCommitted();
+        this.tellCommitted(link);
+        return;
+      case "pong":
+        if (peer.kind === "controller") keeper.answered(link);
+        return;
+      default:
+        assertNever(message);
+    }
+  }
+
+  onClose(link: ServerLink): void {
+    const peer = this.#peers.get(link);
+    this.#peers.delete(link);
+    if (peer?.kind === "actor") this.#parts.supervisor.unlinked(peer.actor, link);
+    else if (peer?.kind === "controller") this.#parts.keeper.unlinked(link);
+  }
+
+  setLeader(leader: Leader | undefined): void {
+    if (leader?.epoch === this.#leader?.epoch && leader?.address === this.#leader?.address) return;
+    this.#leader = leader;
+    for (const link of this.#peers.keys()) link.send({ kind: "leader", leader });
+  }
+
+  leader(): Leader | undefined {
+    return this.#leader;
+  }
+
+  /** To every other process of this node that reads the store. */
+  tellCommitted(except?: ServerLink): void {
+    for (const [link, peer] of this.#peers) {
+      if (peer.kind === "controller" && link !== except) link.send({ kind: "committed" });
+    }
+  }
+
+  #greet(link: ServerLink, hello: Hello): void {
+    const { instanceId, log } = this.#parts;
+    const refusal = this.#refusalOf(link, hello);
+    if (refusal !== undefined) {
+      const { role, actor, pid, incarnation } = hello;
+      log.warn("hello-refused", { role, actor, pid, incarnation, reason: refusal });
+      link.send({ kind: "refused", reason: refusal });
+      link.close();
+      return;
+    }
+    this.#peers.set(link, peerOf(hello));
+    link.send({ kind: "welcome", leader: this.#leader, instanceId });
+  }
+
+  #refusalOf(link: ServerLink, hello: Hello): string | undefined {
+    const { instanceId, supervisor, keeper } = this.#parts;
+    if (hello.protocol !== LINK_PROTOCOL) return `this agent speaks protocol ${LINK_PROTOCOL}, not ${hello.protocol}`;
+    if (hello.instanceId !== instanceId) return `this is instance ${instanceId}, not ${hello.instanceId}`;
+    switch (hello.role) {
+      case "client":
+        return undefined;
+      case "controller":
+        return keeper.greet(hello, link);
+      case "replica":
+      case "proxy":
+        return hello.actor === undefined ? "an actor must say its name" : supervisor.greet(hello.actor, hello, link);
+      default:
+        return assertNever(hello.role);
+    }
+  }
+}
+
+const peerOf = ({ role, actor }: Hello): Peer =>
+  role === "controller" || role === "client" ? { kind: role } : { kind: "actor", actor: actor! };

@@ -1,0 +1,272 @@
+/**
+ * The agent's dealings with the store: opens it when it can, registers the node, follows what is assigned to it, writes status rows.
+ * Whatever fails ends the session; another begins after a pause, for ever. Actors never wait for it: their last known assignment stands.
+ *
+ * A store that does not hold our instance's record is not believed: an empty file in place of the real one must not kill anybody.
+ */
+import { messageOf } from "../base/serve-error.ts";
+import type { Assignment, NodeRecord } from "../model/actor.ts";
+import type { ActorName, InstanceId } from "../model/ids.ts";
+import type { Keys } from "../model/keys.ts";
+import { LEASE_RENEW_INTERVAL_MS, STORE_RETRY_MAX_MS, STORE_RETRY_MIN_MS } from "../model/limits.ts";
+import type { Leader } from "../model/link-messages.ts";
+import type { InstanceRecord, LeaderRecord } from "../model/records.ts";
+import type { ActorLedger } from "../ports/actor-ledger.ts";
+import type { Clock, Timer } from "../ports/clock.ts";
+import type { Log } from "../ports/log.ts";
+import type { Store, Watch, WatchEvent } from "../ports/store.ts";
+import type { ActorSupervisor } from "./actor-supervisor.ts";
+import { actorOf, type Registration, register } from "./registration.ts";
+import { StatusWriter } from "./status-writer.ts";
+
+export interface SessionParts {
+  readonly clock: Clock;
+  readonly ledger: ActorLedger;
+  readonly supervisor: ActorSupervisor;
+  readonly log: Log;
+  readonly openStore: () => Promise<Store>;
+}
+
+export interface SessionSettings {
+  readonly keys: Keys;
+  readonly instanceId: InstanceId;
+  readonly node: Omit<NodeRecord, "incarnation">;
+}
+
+export interface SessionEvents {
+  onPhase(phase: InstanceRecord["phase"] | "gone"): void;
+  /** A controller of another node leads, or none of another node any more. */
+  onForeignLeader(leader: Leader | undefined): void;
+}
+
+export class StoreSession {
+  readonly #parts: SessionParts;
+  readonly #settings: SessionSettings;
+  readonly #events: SessionEvents;
+  #store: Store | undefined;
+  #writer: StatusWriter | undefined;
+  #registration: Registration | undefined;
+  #watches: Watch[] = [];
+  #renewal: Timer | undefined;
+  #knowsInstance = false;
+  #isStopped = false;
+  #endSession: (() => void) | undefined;
+  #wakePause: (() => void) | undefined;
+  #running: Promise<void> = Promise.resolve();
+
+  constructor(parts: SessionParts, settings: SessionSettings, events: SessionEvents) {
+    this.#parts = parts;
+    this.#settings = settings;
+    this.#events = events;
+  }
+
+  /** `store`: already open. */
+  start(store: Store | undefined): void {
+    this.#store = store;
+    this.#running = this.#run();
+  }
+
+  changed(actor: ActorName): void {
+    this.#writer?.changed(actor);
+  }
+
+  nudge(): void {
+    this.#store?.nudge();
+  }
+
+  /** Takes the lead from a controller of this node that is known to be dead. Never rejects: a lease lapses by itself, later. */
+  async revokeLead(pid: number | "any"): Promise<void> {
+    const { keys, node } = this.#settings;
+    try {
+      const found = await this.#store?.get(keys.leader);
+      if (found === undefined || found.lease === undefined) return;
+      const leader = JSON.parse(found.value) as LeaderRecord;
+      if (leader.node !== node.node || (pid !== "any" && leader.pid !== pid)) return;
+      await this.#store?.revokeLease(found.lease);
+    } catch (error) {
+      this.#parts.log.warn("lead-not-revoked", { error: messageOf(error) });
+    }
+  }
+
+  /** Writes the last rows, gives the registration back and closes the store. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    await this.#writer?.untilIdle();
+    this.#endSession?.();
+    this.#wakePause?.();
+    await this.#running;
+    try {
+      await this.#registration?.lease.revoke();
+      await this.#store?.close();
+    } catch (error) {
+      this.#parts.log.warn("store-not-closed", { error: messageOf(error) });
+    }
+  }
+
+  async #run(): Promise<void> {
+    let pauseMs = STORE_RETRY_MIN_MS;
+    while (!this.#isStopped) {
+      try {
+        this.#store ??= await this.#parts.openStore();
+        await this.#begin(this.#store);
+        pauseMs = STORE_RETRY_MIN_MS;
+        const error = await this.#untilOver();
+        if (error !== undefined) throw error;
+      } catch (error) {
+        this.#parts.log.warn("store-session-ended", { error: messageOf(error), retryMs: pauseMs });
+        await this.#drop();
+      }
+      if (this.#isStopped) return;
+      await this.#pause(pauseMs);
+      pauseMs = Math.min(pauseMs * 2, STORE_RETRY_MAX_MS);
+    }
+  }
+
+  /** A file that was replaced or repaired is only seen by a new connection. */
+  async #drop(): Promise<void> {
+    const store = this.#store;
+    this.#store = undefined;
+    this.#registration = undefined;
+    await store?.close().catch(() => {}); // it is broken already
+  }
+
+  async #begin(store: Store): Promise<void> {
+    const { supervisor, ledger, log } = this.#parts;
+    const { keys, node } = this.#settings;
+    const nodeIncarnation = ledger.nextNodeIncarnation();
+    const rowOf = (actor: ActorName) => supervisor.rowOf(actor, { node: node.node, nodeIncarnation });
+    const record = { ...node, incarnation: nodeIncarnation };
+    const registration = await register({ store, keys, record, rowOf });
+    this.#registration = registration;
+    log.info("node-registered", { nodeIncarnation, createRevision: registration.createRevision });
+    this.#knowsInstance = false;
+    this.#watch(store, keys.instance, (event) => this.#onInstance(store, event));
+    this.#watch(store, keys.leader, (event) => this.#onLeader(event));
+  }
+
+  /** Resolves with why the session is over; undefined = the registration was lost, the store is well. */
+  async #untilOver(): Promise<unknown> {
+    if (this.#isStopped) return undefined;
+    const { supervisor } = this.#parts;
+    const { keys, node } = this.#settings;
+    const store = this.#store!;
+    const registration = this.#registration!;
+    const { nodeIncarnation } = registration;
+    return new Promise<unknown>((resolve) => {
+      const end = (error: unknown) => {
+        this.#renewal?.cancel();
+        this.#writer?.stop();
+        this.#writer = undefined;
+        for (const watch of this.#watches.splice(0)) watch.stop();
+        resolve(error);
+      };
+      this.#endSession = () => end(undefined);
+      this.#writer = new StatusWriter({
+        store,
+        keys,
+        node: node.node,
+        registration,
+        rowOf: (actor) => supervisor.rowOf(actor, { node: node.node, nodeIncarnation }),
+        onEnd: end,
+      });
+      for (const actor of supervisor.actors()) this.#writer.changed(actor);
+      this.#renewLater(registration, end);
+    });
+  }
+
+  #renewLater(registration: Registration, end: (error: unknown) => void): void {
+    const { clock } = this.#parts;
+    this.#renewal = clock.after(LEASE_RENEW_INTERVAL_MS, () => {
+      registration.lease.keepAlive().then(
+        (isHeld) => (isHeld ? this.#renewLater(registration, end) : end(undefined)),
+        (error: unknown) => {
+          // One failed renewal is not the end of a lease; a lapsed one is the end of the session.
+          if (clock.now() < registration.lease.deadline()) this.#renewLater(registration, end);
+          else end(error);
+        },
+      );
+    });
+  }
+
+  #watch(store: Store, prefix: string, onEvent: (event: WatchEvent) => void): void {
+    const watch = store.watch(prefix, (event) => {
+      if (event.kind === "compacted") {
+        this.#watch(store, prefix, onEvent);
+        return;
+      }
+      try {
+        onEvent(event);
+      } catch (error) {
+        // A value that is not what its writer writes: leave things as they are rather than act on half of it.
+        this.#parts.log.error("store-value-malformed", { prefix, error: messageOf(error) });
+      }
+    });
+    this.#watches.push(watch);
+  }
+
+  #onInstance(store: Store, event: WatchEvent): void {
+    const { keys, node, instanceId } = this.#settings;
+    const value = newestOf(event, keys.instance);
+    if (value === "unchanged") return;
+    if (value === undefined) {
+      if (this.#knowsInstance) this.#events.onPhase("gone");
+      return;
+    }
+    const record = JSON.parse(value) as InstanceRecord;
+    if (record.id !== instanceId) {
+      this.#parts.log.error("store-of-another-instance", { expected: instanceId, found: record.id });
+      return;
+    }
+    if (!this.#knowsInstance) {
+      this.#knowsInstance = true;
+      this.#watch(store, keys.assignsOf(node.node), (change) => this.#onAssignments(change));
+    }
+    this.#events.onPhase(record.phase);
+  }
+
+  #onAssignments(event: WatchEvent): void {
+    const { supervisor } = this.#parts;
+    if (event.kind === "snapshot") {
+      supervisor.setAllWanted(event.entries.map((entry) => JSON.parse(entry.value) as Assignment));
+    } else if (event.kind === "changes") {
+      for (const change of event.changes) {
+        if (change.kind === "delete") supervisor.setWanted(actorOf(change.key), { kind: "none" });
+        else {
+          const assignment = JSON.parse(change.entry.value) as Assignment;
+          supervisor.setWanted(assignment.actor, { kind: "assigned", assignment });
+        }
+      }
+    }
+  }
+
+  /** Of this node's controller the agent hears by its link, and knows better whether it lives. */
+  #onLeader(event: WatchEvent): void {
+    const entries = event.kind === "snapshot" ? event.entries : [];
+    const puts = event.kind === "changes" ? event.changes : [];
+    const entry = [...entries, ...puts.flatMap((change) => (change.kind === "put" ? [change.entry] : []))].at(-1);
+    const record = entry === undefined ? undefined : (JSON.parse(entry.value) as LeaderRecord);
+    const isForeign = record !== undefined && record.node !== this.#settings.node.node;
+    this.#events.onForeignLeader(
+      isForeign ? { address: record.address as Leader["address"], epoch: entry!.createRevision } : undefined,
+    );
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = this.#parts.clock.after(ms, resolve);
+      this.#wakePause = () => {
+        timer.cancel();
+        resolve();
+      };
+    });
+  }
+}
+
+/** The value of the key after this event; undefined = deleted. */
+const newestOf = (event: WatchEvent, key: string): string | undefined | "unchanged" => {
+  if (event.kind === "snapshot") return event.entries.find((entry) => entry.key === key)?.value;
+  if (event.kind === "compacted") return "unchanged";
+  const last = event.changes.filter((change) => (change.kind === "put" ? change.entry.key : change.key) === key).at(-1);
+  if (last === undefined) return "unchanged";
+  return last.kind === "put" ? last.entry.value : undefined;
+};

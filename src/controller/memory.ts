@@ -1,0 +1,86 @@
+/**
+ * The soft state of one life: what was published and withdrawn, why things are as they are, who waits for goals, and which keys are
+ * left alone for a while. All of it ends with the life; a new one decides it again.
+ */
+import type { DirtyKey } from "../core/dirty.ts";
+import type { Life as LifeFacts, Published, Routers, SoftState, Withdrawal } from "../core/soft-state.ts";
+import type { ActorName, EndpointTag } from "../model/ids.ts";
+import { MAX_REASONS, QUARANTINE_MAX_MS, QUARANTINE_MIN_MS } from "../model/limits.ts";
+import type { Instant, Timestamp } from "../ports/clock.ts";
+
+export class Memory implements SoftState {
+  readonly life: LifeFacts;
+  readonly routers: Routers;
+  readonly published = new Map<EndpointTag, Published>();
+  readonly withdrawals = new Map<ActorName, Withdrawal>();
+
+  constructor(life: LifeFacts, routers: Routers) {
+    this.life = life;
+    this.routers = routers;
+  }
+}
+
+export interface Reason {
+  readonly reason: string;
+  readonly timestamp: Timestamp;
+}
+
+/** The last reason for each thing that is not, or was not, as wanted. */
+export class Reasons {
+  readonly #reasons = new Map<string, Reason>();
+  readonly #present = new Set<string>();
+
+  /** Answers whether it is another one than before. */
+  set(target: string, reason: string | undefined, timestamp: Timestamp): boolean {
+    if (reason === undefined) return this.#present.delete(target);
+    const isPresent = this.#present.has(target);
+    if (isPresent && this.#reasons.get(target)?.reason === reason) return false;
+    this.#present.add(target);
+    this.#reasons.delete(target);
+    this.#reasons.set(target, { reason, timestamp });
+    if (this.#reasons.size > MAX_REASONS) this.#forgetOldest();
+    return true;
+  }
+
+  /** Why it is not as wanted now. */
+  present(target: string): string | undefined {
+    return this.#present.has(target) ? this.#reasons.get(target)?.reason : undefined;
+  }
+
+  last(target: string): Reason | undefined {
+    return this.#reasons.get(target);
+  }
+
+  #forgetOldest(): void {
+    const [oldest] = this.#reasons.keys();
+    if (oldest === undefined) return;
+    this.#reasons.delete(oldest);
+    this.#present.delete(oldest);
+  }
+}
+
+/** Keys whose reconcile threw: left alone, longer each time, until one look succeeds. */
+export class Quarantine {
+  readonly #cells = new Map<DirtyKey, { readonly until: Instant; readonly delayMs: number }>();
+
+  /** Answers until when. */
+  add(key: DirtyKey, now: Instant): Instant {
+    const before = this.#cells.get(key)?.delayMs;
+    const delayMs = before === undefined ? QUARANTINE_MIN_MS : Math.min(2 * before, QUARANTINE_MAX_MS);
+    this.#cells.set(key, { until: now + delayMs, delayMs });
+    return now + delayMs;
+  }
+
+  keys(now: Instant): ReadonlySet<DirtyKey> {
+    return new Set([...this.#cells].filter(([, cell]) => cell.until > now).map(([key]) => key));
+  }
+
+  /** These keys were looked at and did not throw. */
+  release(keys: Iterable<DirtyKey>): void {
+    for (const key of keys) this.#cells.delete(key);
+  }
+
+  get isEmpty(): boolean {
+    return this.#cells.size === 0;
+  }
+}

@@ -1,0 +1,174 @@
+/**
+ * The calls on backends: create, update, restart, delete. Each checks everything before it writes anything. Replicas come and go when
+ * the backend's key is looked at afterwards; here only what is wanted changes.
+ */
+import { type BackendConfigInput, resolveBackendConfig, UPDATE_KIND } from "../../model/backend-config.ts";
+import type { Call } from "../../model/calls.ts";
+import type { CodeRef } from "../../model/code-ref.ts";
+import { type BackendTag, isName, NAME_RULE } from "../../model/ids.ts";
+import { MAX_BACKEND_BYTES } from "../../model/limits.ts";
+import type { BackendRecord, GoalRecord } from "../../model/records.ts";
+import { changedFields, configProblems, mergeConfig, offerProblems } from "../backend-rules.ts";
+import { isSameValue, utf8Length } from "../canonical.ts";
+import type { Draft } from "../draft.ts";
+import { openAlias, openGoal, openReached } from "../goals.ts";
+import { observeReplicas } from "../observed-replica.ts";
+import { ACCEPTED, type CallOutcome, listed, refuse, refuseAll } from "./outcome.ts";
+
+type CallOf<K extends Call["kind"]> = Extract<Call, { readonly kind: K }>;
+
+export const createBackend = (draft: Draft, call: CallOf<"createBackend">): CallOutcome => {
+  const { tag, code, config } = call;
+  const existing = draft.view.backend(tag);
+  const refusal = refuseTag(tag) ?? refuseConfig(draft, tag, config) ?? refuseSize(tag, { code, config });
+  if (refusal !== undefined) return refusal;
+  if (existing === undefined) {
+    openGoal(draft, call, { kind: "backend", tag, until: "running" });
+    draft.put("backend", tag, {
+      tag,
+      code,
+      config,
+      configRevision: 1,
+      rollout: 1,
+      deleting: undefined,
+      goal: call.goalId,
+      app: call.app,
+    });
+    return ACCEPTED;
+  }
+  if (existing.deleting !== undefined) return refuseDeleting(existing);
+  const difference = differenceOf(existing, call);
+  if (difference !== undefined) {
+    return refuse(
+      "backend-exists",
+      `backend "${tag}" exists with ${difference}. Change it with updateBackendConfig, or create the new version under another tag and move traffic to it.`,
+      { backend: tag },
+    );
+  }
+  return repeat(draft, existing, call);
+};
+
+export const updateBackendConfig = (draft: Draft, call: CallOf<"updateBackendConfig">): CallOutcome => {
+  const { tag } = call;
+  const record = draft.view.backend(tag);
+  if (record === undefined) return refuseUnknown(tag);
+  if (record.deleting !== undefined) return refuseDeleting(record);
+  const config = mergeConfig(record.config, call.config);
+  const refusal = refuseConfig(draft, tag, config) ?? refuseSize(tag, { code: record.code, config });
+  if (refusal !== undefined) return refusal;
+
+  const changed = changedFields(draft.view.config(tag), resolveBackendConfig(config));
+  if (changed.length === 0) return repeat(draft, { ...record, config }, call);
+  const kinds = new Set(changed.map((field) => UPDATE_KIND[field]));
+  // Replicas that could not start hold the old revision's verdict: a new revision lets others take their place.
+  const told = kinds.has("replica") || kinds.has("controller") || hasGivenUpReplicas(draft, tag);
+  openGoal(draft, call, { kind: "backend", tag, until: "applied" });
+  draft.put("backend", tag, {
+    ...record,
+    config,
+    configRevision: record.configRevision + (told || kinds.has("rolling") ? 1 : 0),
+    rollout: record.rollout + (kinds.has("rolling") ? 1 : 0),
+    goal: call.goalId,
+  });
+  return ACCEPTED;
+};
+
+export const restartBackend = (draft: Draft, call: CallOf<"restartBackend">): CallOutcome => {
+  const { tag } = call;
+  const record = draft.view.backend(tag);
+  if (record === undefined) return refuseUnknown(tag);
+  if (record.deleting !== undefined) return refuseDeleting(record);
+  openGoal(draft, call, { kind: "backend", tag, until: "running" });
+  draft.put("backend", tag, { ...record, rollout: record.rollout + 1, goal: call.goalId });
+  return ACCEPTED;
+};
+
+export const deleteBackend = (draft: Draft, call: CallOf<"deleteBackend">): CallOutcome => {
+  const { tag, force } = call;
+  const record = draft.view.backend(tag);
+  const subject = { kind: "backend", tag, until: "gone" } as const;
+  if (record === undefined) {
+    openReached(draft, call, subject);
+    return ACCEPTED;
+  }
+  const users = [...draft.view.endpointsOf(tag)];
+  if (users.length > 0) {
+    return refuse(
+      "backend-in-use",
+      `backend "${tag}" is named by the traffic or shadows of ${users.length === 1 ? "endpoint" : "endpoints"} ${listed(users)}, a weight of 0 included. Move their traffic to other backends (setTraffic, shadowTraffic) or delete them first.`,
+      { backend: tag, endpoints: users },
+    );
+  }
+  const current = draft.view.goal(record.goal);
+  if (record.deleting === undefined || current === undefined) openGoal(draft, call, subject);
+  else openAlias(draft, call, current);
+  const goal = record.deleting === undefined || current === undefined ? call.goalId : record.goal;
+  draft.put("backend", tag, { ...record, goal, deleting: { force: force || record.deleting?.force === true } });
+  return ACCEPTED;
+};
+
+/** The value is current already: the id shares the goal of that value, or tries again what failed. */
+const repeat = (draft: Draft, record: BackendRecord, call: CallOf<"createBackend" | "updateBackendConfig">): CallOutcome => {
+  const current = draft.view.goal(record.goal);
+  if (current !== undefined && current.state !== "failed" && current.state !== "superseded") {
+    openAlias(draft, call, current);
+    return ACCEPTED;
+  }
+  const until = call.kind === "createBackend" ? "running" : "applied";
+  openGoal(draft, call, { kind: "backend", tag: record.tag, until } satisfies GoalRecord["subject"]);
+  const again = current?.state === "failed" ? 1 : 0;
+  draft.put("backend", record.tag, { ...record, goal: call.goalId, configRevision: record.configRevision + again });
+  return ACCEPTED;
+};
+
+const hasGivenUpReplicas = (draft: Draft, tag: BackendTag): boolean =>
+  observeReplicas(draft.view, tag).some((replica) => replica.phase === "failed");
+
+/** How an existing backend differs from what a call wants to create; undefined: it does not. */
+const differenceOf = (existing: BackendRecord, call: CallOf<"createBackend">): string | undefined => {
+  if (!isSameValue(existing.code, call.code)) return `other code (${describeCode(existing.code)})`;
+  const fields = changedFields(resolveBackendConfig(existing.config), resolveBackendConfig(call.config));
+  if (fields.length > 0) return `another value of ${fields.join(", ")}`;
+  if (existing.app === call.app) return undefined;
+  return existing.app === undefined ? "no app as its owner" : `the app "${existing.app}" as its owner`;
+};
+
+const describeCode = (code: CodeRef): string =>
+  code.kind === "export" ? `${code.module}#${code.export}` : `${code.module}, backend "${code.backend}"`;
+
+const refuseTag = (tag: string): CallOutcome | undefined =>
+  isName(tag) ? undefined : refuse("tag-invalid", `${JSON.stringify(tag)} cannot be a backend's tag: use ${NAME_RULE}.`);
+
+const refuseConfig = (draft: Draft, tag: BackendTag, input: BackendConfigInput): CallOutcome | undefined => {
+  const config = resolveBackendConfig(input);
+  const problems = [...configProblems(config, input)];
+  for (const actor of draft.view.replicasOf(tag)) {
+    const offers = draft.view.status(actor)?.offers;
+    if (offers === undefined) continue;
+    problems.push(...offerProblems(config, offers));
+    break;
+  }
+  return problems.length === 0 ? undefined : refuseAll("config-invalid", `backend "${tag}"`, problems);
+};
+
+const refuseSize = (tag: BackendTag, value: { readonly code: CodeRef; readonly config: BackendConfigInput }): CallOutcome | undefined => {
+  const bytes = utf8Length(JSON.stringify(value));
+  if (bytes <= MAX_BACKEND_BYTES) return undefined;
+  return refuse(
+    "value-too-large",
+    `backend "${tag}": its code arguments and configuration have ${bytes} bytes; at most ${MAX_BACKEND_BYTES} can be saved. Put large values into a file and pass its path.`,
+    { backend: tag, bytes, maxBytes: MAX_BACKEND_BYTES },
+  );
+};
+
+const refuseUnknown = (tag: BackendTag): CallOutcome =>
+  refuse("backend-unknown", `no backend is called "${tag}". Create it with createBackend, or look at listBackends.`, {
+    backend: tag,
+  });
+
+const refuseDeleting = (record: BackendRecord): CallOutcome =>
+  refuse(
+    "backend-deleting",
+    `backend "${record.tag}" is being deleted. Wait for goal ${record.goal}, then create it again.`,
+    { backend: record.tag, goalId: record.goal },
+  );

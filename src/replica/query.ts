@@ -1,0 +1,273 @@
+/**
+ * One query in its replica: runs the door or method, sends the result, is cancelled by its caller or its deadline. Ends exactly once;
+ * what the handler does afterwards is not sent. A small query costs one object of this class, one context, and no promise of ours.
+ */
+import { QueryContext, type QueryFacts, type ReplicaFacts, runWithContext } from "../api/api.ts";
+import { suggestion } from "../base/did-you-mean.ts";
+import { ServeError } from "../base/serve-error.ts";
+import { END, type FrameEnd } from "../core/wire/frame-writer.ts";
+import { decodeValue } from "../core/wire/values.ts";
+import { STREAM_WINDOW_BYTES } from "../model/limits.ts";
+import type { QueryHead, ReplyHead, WireFailure } from "../model/wire.ts";
+import type { Clock, Instant } from "../ports/clock.ts";
+import type { Log } from "../ports/log.ts";
+import { failureOf, isForLog } from "./failures.ts";
+import { type BodySource, RequestBody } from "./request-body.ts";
+import { type Reply, replyOfHttp, replyOfValue } from "./results.ts";
+import { IncomingRequest, parseJson, type RequestQuery } from "./serve-request.ts";
+import { type ReplySink, StreamReply } from "./stream-reply.ts";
+import { wholeStream } from "./streams.ts";
+import type { Target } from "./target.ts";
+
+/** What all queries of a replica share. */
+export interface QueryWorld {
+  readonly facts: ReplicaFacts;
+  readonly target: Target;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** The query's line to its router. */
+export interface QueryLine {
+  readonly isBlocked: boolean;
+  /** false: the head is too large, nothing was sent. */
+  sendReply(streamId: number, head: ReplyHead, body: Uint8Array | undefined, end: FrameEnd): boolean;
+  sendData(streamId: number, body: Uint8Array | undefined, end: FrameEnd): void;
+  sendFailure(streamId: number, failure: WireFailure): void;
+  sendCredit(streamId: number, bytes: number): void;
+  endOfTurn(callback: () => void): void;
+  queryOver(streamId: number): void;
+}
+
+export interface OpenedQuery {
+  readonly streamId: number;
+  readonly head: QueryHead;
+  readonly body: Uint8Array;
+  readonly rest: "complete" | "more";
+  readonly receivedAt: Instant;
+}
+
+export class Query implements QueryFacts, RequestQuery, BodySource, ReplySink {
+  readonly body: RequestBody;
+  readonly deadline: Instant;
+  readonly #world: QueryWorld;
+  readonly #line: QueryLine;
+  readonly #streamId: number;
+  readonly #head: QueryHead;
+  readonly #context: QueryContext;
+  #reply: StreamReply | undefined;
+  #isOver = false;
+
+  constructor(world: QueryWorld, line: QueryLine, opened: OpenedQuery) {
+    this.#world = world;
+    this.#line = line;
+    this.#streamId = opened.streamId;
+    this.#head = opened.head;
+    this.body = new RequestBody(this, opened.body, opened.rest);
+    this.deadline = opened.receivedAt + opened.head.timeoutMs;
+    this.#context = new QueryContext(world.facts, this);
+  }
+
+  // ── facts
+  get requestId(): string {
+    return this.#head.requestId;
+  }
+  get endpoint(): string {
+    return this.#head.endpoint;
+  }
+  get shardKey(): string | undefined {
+    return this.#head.shardKey;
+  }
+  get isShadow(): boolean {
+    return this.#head.isShadow;
+  }
+  get signal(): AbortSignal {
+    return this.#context.signal;
+  }
+
+  // ── life
+  start(): void {
+    const isStreamed = this.#head.kind === "http" && this.#head.callMethod === undefined;
+    if (isStreamed || this.body.whole !== undefined) this.#run();
+    else void this.#runWhenWhole();
+  }
+
+  /** Nobody waits any more: the signal fires, the slot is free at once. */
+  cancel(reason: unknown): void {
+    if (this.#isOver) return;
+    this.#end();
+    this.body.fail(reason);
+    this.#context.cancel(reason);
+    this.#reply?.cancel();
+  }
+
+  expire(): void {
+    const { endpoint, requestId } = this;
+    const reason = new ServeError(
+      "deadline-exceeded",
+      `endpoint "${endpoint}": the query's deadline passed while its handler ran; request id ${requestId}. Raise timeoutMs, or stop early on context().signal.`,
+      { details: { endpoint, replica: this.#world.facts.replicaTag } },
+    );
+    this.#line.sendFailure(this.#streamId, this.failureOf(reason));
+    this.cancel(reason);
+  }
+
+  addCredit(bytes: number): void {
+    this.#reply?.addCredit(bytes);
+  }
+
+  /** The connection has room again. */
+  resume(): void {
+    this.#reply?.resume();
+  }
+
+  // ── for the body and the streamed reply
+  get clock(): Clock {
+    return this.#world.clock;
+  }
+  get isBlocked(): boolean {
+    return this.#line.isBlocked;
+  }
+
+  giveCredit(bytes: number): void {
+    if (!this.#isOver) this.#line.sendCredit(this.#streamId, bytes);
+  }
+
+  sendReply(head: ReplyHead, body: Uint8Array | undefined, end: FrameEnd): void {
+    if (!this.#line.sendReply(this.#streamId, head, body, end)) {
+      const error = new ServeError("result-invalid", "the headers of the reply are larger than 64 KiB. Send less.");
+      this.sendFailure(this.failureOf(error));
+      this.#reply?.cancel();
+    } else if (end === END) this.#end();
+  }
+
+  sendData(body: Uint8Array | undefined, end: FrameEnd): void {
+    this.#line.sendData(this.#streamId, body, end);
+    if (end === END) this.#end();
+  }
+
+  sendFailure(failure: WireFailure): void {
+    this.#line.sendFailure(this.#streamId, failure);
+    this.#end();
+  }
+
+  failureOf(thrown: unknown): WireFailure {
+    const { backendTag } = this.#world.facts;
+    const { requestId, endpoint } = this;
+    if (isForLog(thrown)) this.#world.log.error("handler-failed", { requestId, endpoint, error: thrown });
+    return failureOf(thrown, { requestId, backendTag, caller: this.#head.kind === "http" ? "http" : "handle" });
+  }
+
+  endOfTurn(callback: () => void): void {
+    this.#line.endOfTurn(callback);
+  }
+
+  run<T>(code: () => T): T {
+    return runWithContext(this.#context, code);
+  }
+
+  // ── work
+  async #runWhenWhole(): Promise<void> {
+    try {
+      // From here on `whole` holds what was read.
+      await this.body.gather();
+    } catch (error) {
+      if (!this.#isOver) this.sendFailure(this.failureOf(error));
+      return;
+    }
+    if (!this.#isOver) this.#run();
+  }
+
+  #run(): void {
+    let result: unknown;
+    try {
+      result = runWithContext(this.#context, () => this.#invoke());
+    } catch (error) {
+      this.#failed(error);
+      return;
+    }
+    if (isThenable(result)) {
+      result.then(
+        (value) => this.#succeeded(value),
+        (error) => this.#failed(error),
+      );
+    } else this.#succeeded(result);
+  }
+
+  #invoke(): unknown {
+    const head = this.#head;
+    const { target } = this.#world;
+    switch (head.kind) {
+      case "method":
+        return this.#method(head.name, argumentsOf(this.body.whole!));
+      case "door":
+        if (target.offers.door === "fetch") throw this.#noDoor("a fetch door: call it with handle.fetch(request)");
+        if (target.door === undefined) throw this.#noDoor("methods only");
+        return target.door(new IncomingRequest(head, this));
+      default:
+        if (head.callMethod !== undefined) {
+          const body = this.body.whole!;
+          return this.#method(head.callMethod, body.length === 0 ? [] : [parseJson(body)]);
+        }
+        if (target.door === undefined) throw this.#noDoor("methods only, and no door for a request");
+        if (target.offers.door === "fetch") return target.door(new IncomingRequest(head, this).toRequest());
+        return target.door(new IncomingRequest(head, this));
+    }
+  }
+
+  #method(name: string, args: readonly unknown[]): unknown {
+    const { target, facts } = this.#world;
+    if (target.has(name)) return target.run(name, args);
+    const { methods } = target.offers;
+    throw new ServeError(
+      "method-unknown",
+      `backend "${facts.backendTag}" has no method "${name}".${this.#head.kind === "http" ? "" : suggestion(name, methods)}`,
+      { details: { backend: facts.backendTag, method: name } },
+    );
+  }
+
+  #noDoor(what: string): ServeError {
+    const { backendTag } = this.#world.facts;
+    return new ServeError("method-unknown", `backend "${backendTag}" has ${what}.`, {
+      details: { backend: backendTag },
+    });
+  }
+
+  #succeeded(result: unknown): void {
+    if (this.#isOver) return;
+    let reply: Reply;
+    try {
+      reply = this.#head.kind === "http" ? replyOfHttp(result) : replyOfValue(result);
+    } catch (error) {
+      this.#failed(error);
+      return;
+    }
+    if (reply.kind === "whole" && (reply.body === undefined || reply.body.length <= STREAM_WINDOW_BYTES)) {
+      this.sendReply(reply.head, reply.body, END);
+      return;
+    }
+    const stream = reply.kind === "stream" ? reply.stream : wholeStream(reply.head, reply.body!);
+    this.#reply = new StreamReply(this, stream);
+    void this.#reply.send();
+  }
+
+  #failed(error: unknown): void {
+    if (!this.#isOver) this.sendFailure(this.failureOf(error));
+  }
+
+  #end(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#line.queryOver(this.#streamId);
+  }
+}
+
+const isThenable = (value: unknown): value is PromiseLike<unknown> =>
+  typeof value === "object" && value !== null && typeof (value as Partial<PromiseLike<unknown>>).then === "function";
+
+function argumentsOf(body: Uint8Array): readonly unknown[] {
+  if (body.length === 0) return [];
+  const args = decodeValue(body);
+  if (Array.isArray(args)) return args;
+  throw new ServeError("wire-protocol", "the peer sent arguments that are not an array.");
+}

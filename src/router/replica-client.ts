@@ -1,0 +1,391 @@
+/**
+ * A router's side of one replica: which of its queries are there, and what may be sent. Keeps a lazy connection; hands every query back
+ * to its owner that did not get an answer, saying whether it can have run.
+ *
+ * What is in flight is held below a window. It is the backend's limit until the replica refuses (others use its slots too): then it
+ * shrinks to what is running, nothing is sent until the replica has sent one SLOT for each refusal, and every answer widens it by one.
+ */
+
+import { END, MORE } from "../core/wire/frame-writer.ts";
+import type { Frame, ProtocolError } from "../core/wire/frames.ts";
+import { isProtocolError, protocolError } from "../core/wire/frames.ts";
+import { decodeCount, decodeFailure, decodeRefuse, decodeReplyHead } from "../core/wire/heads.ts";
+import { MAX_STREAM_ID, MAX_STREAMS_PER_CONNECTION, STREAM_WINDOW_BYTES } from "../model/limits.ts";
+import type { ReplicaEntry } from "../model/longpoll.ts";
+import { FLAG_END, FRAME, WIRE_PROTOCOL, type WireFailure } from "../model/wire.ts";
+import type { Log } from "../ports/log.ts";
+import { deadlinePassed, headTooLarge, noReplica, replicaLost, wireBroken } from "./failures.ts";
+import type { OpenQuery, QueryPlace } from "./open-query.ts";
+import type { Candidate } from "./replica-choice.ts";
+import { ReplicaHealth } from "./replica-health.ts";
+import { WireConnection, type WireEnd, type WireEvents, type WirePorts } from "./wire-connection.ts";
+
+/** Why a query came back. Only `lost` can have run. */
+export type Returned = { readonly kind: "busy" | "not-run" } | { readonly kind: "lost"; readonly failure: WireFailure };
+
+export interface ReplicaOwner {
+  returned(query: OpenQuery, why: Returned): void;
+  /** It may be able to take another query. */
+  freed(): void;
+  /** It keeps a slot for one query of this router, for a moment. */
+  slotOffered(client: ReplicaClient): void;
+  /** A retired one has answered its last query. */
+  finished(client: ReplicaClient): void;
+}
+
+export interface ReplicaClientPorts extends WirePorts {
+  readonly log: Log;
+}
+
+export interface RouterIdentity {
+  readonly instanceId: string;
+  /** Who connects, for the replica's log. */
+  readonly peer: string;
+}
+
+const NOT_RUN: Returned = { kind: "not-run" };
+const BUSY: Returned = { kind: "busy" };
+
+export class ReplicaClient implements Candidate, QueryPlace, WireEvents {
+  readonly entry: ReplicaEntry;
+  inFlight = 0;
+  readonly #ports: ReplicaClientPorts;
+  readonly #identity: RouterIdentity;
+  readonly #owner: ReplicaOwner;
+  readonly #health: ReplicaHealth;
+  #connection: WireConnection | undefined;
+  /** Sent and not answered. */
+  readonly #streams = new Map<number, OpenQuery>();
+  /** Wait for HELLO. */
+  readonly #unsent = new Set<OpenQuery>();
+  #lastStreamId = 0;
+  #limit: number;
+  #window: number;
+  #owedSlots = 0;
+  /** This connection takes no new queries: it has said GOAWAY, or its stream ids are used up. */
+  #isLeaving = false;
+  #isRetired = false;
+
+  constructor(
+    ports: ReplicaClientPorts,
+    who: { readonly entry: ReplicaEntry; readonly identity: RouterIdentity; readonly limit: number },
+    owner: ReplicaOwner,
+  ) {
+    this.#ports = ports;
+    this.entry = who.entry;
+    this.#identity = who.identity;
+    this.#owner = owner;
+    this.#limit = Math.min(who.limit, MAX_STREAMS_PER_CONNECTION);
+    this.#window = this.#limit;
+    this.#health = new ReplicaHealth(ports.clock, () => owner.freed());
+  }
+
+  get readiness(): Candidate["readiness"] {
+    if (this.#isRetired || this.#isLeaving || this.#owedSlots > 0 || this.inFlight >= this.#window) return "unready";
+    const { state } = this.#health;
+    return state === "fit" ? "ready" : state === "suspect" ? "suspect" : "unready";
+  }
+
+  get owesSlot(): boolean {
+    return this.#owedSlots > 0;
+  }
+
+  setLimit(limit: number): void {
+    const before = this.#limit;
+    this.#limit = Math.min(limit, MAX_STREAMS_PER_CONNECTION);
+    this.#window = this.#window === before ? this.#limit : Math.min(this.#window, this.#limit);
+  }
+
+  /** The caller has asked `readiness`, or was offered a slot. */
+  start(query: OpenQuery): void {
+    query.moveTo(this);
+    this.inFlight += 1;
+    if (this.#connection?.isReady === true && !this.#isLeaving) this.#send(query, this.#connection);
+    else {
+      this.#unsent.add(query);
+      this.#connection ??= this.#connect();
+    }
+  }
+
+  /** Takes no more queries; those that it has are finished. */
+  retire(): void {
+    this.#isRetired = true;
+    this.#closeWhenIdle();
+  }
+
+  /** Cuts everything off. What is open is not handed back: the owner has ended it. */
+  stop(): void {
+    this.#isRetired = true;
+    this.#health.stop();
+    this.#connection?.close();
+    this.#reset();
+  }
+
+  // ── as the place of a query
+
+  abandon(query: OpenQuery, why: "cancelled" | "deadline"): void {
+    const connection = this.#connection;
+    if (this.#unsent.delete(query)) this.#left(query);
+    else if (this.#streams.get(query.streamId) === query && connection !== undefined) {
+      connection.writer.cancel(query.streamId);
+      connection.flushSoon();
+      if (why === "deadline") this.#health.stalled();
+      this.#streams.delete(query.streamId);
+      this.#left(query);
+    }
+    this.#afterStream();
+  }
+
+  deadlineFailure(query: OpenQuery): WireFailure {
+    if (query.streamId === 0) return noReplica(query.endpoint, query.allowedMs, backendOf(this.entry.replica));
+    return deadlinePassed(query.endpoint, query.allowedMs, this.entry.replica);
+  }
+
+  consumed(query: OpenQuery, bytes: number): void {
+    query.unreported += bytes;
+    // Not each part: half a window keeps the replica sending and halves nothing.
+    if (query.unreported < STREAM_WINDOW_BYTES / 2 || this.#connection === undefined) return;
+    this.#connection.writer.credit(query.streamId, query.unreported);
+    this.#connection.flushSoon();
+    query.unreported = 0;
+  }
+
+  // ── as the owner of a connection
+
+  isIdle(): boolean {
+    return this.inFlight === 0;
+  }
+
+  onReady(): void {
+    const waiting = [...this.#unsent];
+    this.#unsent.clear();
+    for (const query of waiting) this.#send(query, this.#connection!);
+  }
+
+  onFrame(frame: Frame): ProtocolError | undefined {
+    switch (frame.type) {
+      case FRAME.SLOT:
+        this.#slot();
+        return undefined;
+      case FRAME.GOAWAY:
+        return this.#goAway(frame);
+      case FRAME.REPLY:
+      case FRAME.DATA:
+      case FRAME.FAIL:
+      case FRAME.REFUSE:
+      case FRAME.CREDIT: {
+        const query = this.#streams.get(frame.streamId);
+        if (query !== undefined) return this.#onStream(query, frame);
+        // Answers to what was cancelled meanwhile are on their way; a stream that never was is not.
+        return frame.streamId <= this.#lastStreamId
+          ? undefined
+          : protocolError(`a frame of stream ${frame.streamId}, which was never opened`);
+      }
+      default:
+        return protocolError(`a frame of type ${frame.type}, which only routers send`);
+    }
+  }
+
+  onEnd(end: WireEnd): void {
+    const sent = [...this.#streams.values()];
+    const unsent = [...this.#unsent];
+    // A replica that ends an idle connection has failed nobody; one that said it would go is not there any more.
+    const isFailure = end.kind !== "idle" && (end.kind !== "gone" || this.inFlight > 0 || this.#isLeaving);
+    this.#reset();
+    if (isFailure) {
+      this.#ports.log.warn("replica-connection-lost", { replica: this.entry.replica, ...end });
+      this.#health.unreachable();
+    }
+    for (const query of sent) this.#owner.returned(query, { kind: "lost", failure: this.#lossOf(query, end) });
+    for (const query of unsent) this.#owner.returned(query, NOT_RUN);
+    if (this.#isRetired) this.#owner.finished(this);
+    else this.#owner.freed();
+  }
+
+  // ── streams
+
+  #connect(): WireConnection {
+    const { entry } = this;
+    const { instanceId, peer } = this.#identity;
+    return new WireConnection(this.#ports, entry.address, {
+      hello: { protocol: WIRE_PROTOCOL, instanceId, replica: entry.replica, incarnation: entry.incarnation, peer },
+      events: this,
+    });
+  }
+
+  #send(query: OpenQuery, connection: WireConnection): void {
+    const { body } = query.query;
+    const streamId = this.#lastStreamId + 1;
+    const size = body === undefined ? 0 : body.length;
+    const first = Math.min(size, STREAM_WINDOW_BYTES);
+    query.timeoutMs = Math.max(0, query.deadline - this.#ports.clock.now());
+    query.streamId = streamId;
+    query.unreported = 0;
+    query.bodySent = first;
+    query.bodyAllowed = first;
+    const isWritten = connection.writer.stampedQuery(streamId, {
+      fields: query.query,
+      stamp: query,
+      body: size === first ? body : body!.subarray(0, first),
+      end: size === first ? END : MORE,
+    });
+    connection.flushSoon();
+    if (!isWritten) {
+      this.#left(query);
+      query.failSoon(headTooLarge(query.endpoint));
+      return;
+    }
+    this.#streams.set(streamId, query);
+    this.#lastStreamId = streamId;
+    if (streamId >= MAX_STREAM_ID) this.#isLeaving = true;
+  }
+
+  #onStream(query: OpenQuery, frame: Frame): ProtocolError | undefined {
+    const part = (frame.flags & FLAG_END) === 0 ? "more" : "end";
+    switch (frame.type) {
+      case FRAME.REPLY: {
+        const head = decodeReplyHead(frame.head);
+        if (isProtocolError(head)) return head;
+        if (query.hasReply) return protocolError("a second REPLY to one query");
+        if (part === "end") this.#answered(query);
+        query.reply(head, frame.body, part);
+        break;
+      }
+      case FRAME.DATA:
+        if (!query.hasReply) return protocolError("DATA before REPLY");
+        if (part === "end") this.#answered(query);
+        query.data(frame.body, part);
+        break;
+      case FRAME.FAIL: {
+        const failure = decodeFailure(frame.head);
+        if (isProtocolError(failure)) return failure;
+        this.#answered(query);
+        query.fail(failure);
+        break;
+      }
+      case FRAME.CREDIT: {
+        const credit = decodeCount(frame.head);
+        if (isProtocolError(credit)) return credit;
+        this.#sendMore(query, credit.count);
+        return undefined;
+      }
+      default:
+        return this.#refused(query, frame);
+    }
+    if (part === "end" || frame.type === FRAME.FAIL) this.#afterStream();
+    return undefined;
+  }
+
+  #sendMore(query: OpenQuery, credit: number): void {
+    const { body } = query.query;
+    const connection = this.#connection;
+    if (body === undefined || connection === undefined || query.bodySent >= body.length) return;
+    query.bodyAllowed = Math.min(body.length, query.bodyAllowed + credit);
+    while (query.bodySent < query.bodyAllowed) {
+      const until = Math.min(query.bodyAllowed, query.bodySent + STREAM_WINDOW_BYTES);
+      connection.writer.data(query.streamId, body.subarray(query.bodySent, until), until === body.length ? END : MORE);
+      query.bodySent = until;
+    }
+    connection.flushSoon();
+  }
+
+  #refused(query: OpenQuery, frame: Frame): ProtocolError | undefined {
+    const refusal = decodeRefuse(frame.head);
+    if (isProtocolError(refusal)) return refusal;
+    if (query.hasReply) return protocolError("REFUSE after REPLY");
+    this.#streams.delete(query.streamId);
+    this.#left(query);
+    if (refusal.reason === "busy") {
+      this.#owedSlots += 1;
+      this.#window = Math.max(1, this.inFlight);
+      this.#owner.returned(query, BUSY);
+      return undefined;
+    }
+    this.#leave();
+    this.#owner.returned(query, NOT_RUN);
+    this.#closeWhenIdle();
+    return undefined;
+  }
+
+  #slot(): void {
+    // One that was not owed is an offer as good as any.
+    if (this.#owedSlots > 0) this.#owedSlots -= 1;
+    if (!this.#isRetired && !this.#isLeaving) this.#owner.slotOffered(this);
+  }
+
+  #goAway(frame: Frame): ProtocolError | undefined {
+    const last = decodeCount(frame.head);
+    if (isProtocolError(last)) return last;
+    this.#leave();
+    const above = [...this.#streams].filter(([streamId]) => streamId > last.count);
+    for (const [streamId, query] of above) {
+      this.#streams.delete(streamId);
+      this.#left(query);
+    }
+    for (const [, query] of above) this.#owner.returned(query, NOT_RUN);
+    this.#closeWhenIdle();
+    return undefined;
+  }
+
+  /** Nothing new is sent there; the pause keeps us away when the list still names it after the connection has ended. */
+  #leave(): void {
+    this.#isLeaving = true;
+    this.#health.unreachable();
+  }
+
+  /** A complete answer or failure came; the sender hears of it next. */
+  #answered(query: OpenQuery): void {
+    this.#streams.delete(query.streamId);
+    this.#left(query);
+    this.#health.answered();
+    if (this.#owedSlots === 0 && this.#window < this.#limit) this.#window += 1;
+  }
+
+  #afterStream(): void {
+    this.#owner.freed();
+    this.#closeWhenIdle();
+  }
+
+  #left(query: OpenQuery): void {
+    this.inFlight -= 1;
+    query.streamId = 0;
+    if (query.place === this) query.place = undefined;
+  }
+
+  #closeWhenIdle(): void {
+    if (this.inFlight > 0 || !(this.#isRetired || this.#isLeaving)) return;
+    this.#connection?.close();
+    this.#reset();
+    if (this.#isRetired) {
+      this.#health.stop();
+      this.#owner.finished(this);
+    } else this.#owner.freed();
+  }
+
+  /** As before the first connection. */
+  #reset(): void {
+    this.#connection = undefined;
+    this.#streams.clear();
+    this.#unsent.clear();
+    this.inFlight = 0;
+    this.#lastStreamId = 0;
+    this.#owedSlots = 0;
+    this.#window = this.#limit;
+    this.#isLeaving = false;
+  }
+
+  #lossOf(query: OpenQuery, end: WireEnd): WireFailure {
+    const { replica } = this.entry;
+    switch (end.kind) {
+      case "broken":
+        return wireBroken(query.endpoint, replica, end.reason);
+      case "idle":
+        return replicaLost(query.endpoint, replica, "the connection was closed");
+      default:
+        return replicaLost(query.endpoint, replica, end.why);
+    }
+  }
+}
+
+/** `iris:v1#7` is a replica of `iris:v1`. */
+const backendOf = (replica: string): string => replica.slice(0, replica.lastIndexOf("#"));

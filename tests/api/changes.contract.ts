@@ -1,0 +1,273 @@
+/**
+ * What every call that changes an instance promises, through the client library on real processes. The suite runs on a healthy
+ * instance and on one whose controller dies after half of its saves: the results are the same.
+ */
+import { beforeAll, describe, expect, test } from "vitest";
+import { backend } from "../../src/index.ts";
+import type { Model, ModelOptions } from "../fixtures/apps/model.ts";
+import { processesOf, settled } from "../harness/census.ts";
+import { ECHO, fixture, openLedger } from "../harness/echo.ts";
+import { expectError } from "../harness/expect-error.ts";
+import { ask } from "../harness/http.ts";
+import { type Started, type StartInLab, useLab } from "../harness/lab.ts";
+import { isGood, startLoad } from "../harness/load.ts";
+import { kill } from "../harness/processes.ts";
+import { waitFor } from "../harness/wait-for.ts";
+
+const PROXIES = 2;
+const STARTED_DEADLINE_MS = 5_000;
+
+const model = (name: string, options: ModelOptions = {}) =>
+  backend<typeof Model>({ module: fixture("apps/model.ts"), export: "Model", args: [name, options] });
+
+export const describeChanges = (options: Pick<StartInLab, "env">): void => {
+  const lab = useLab("file");
+  let instance: Started;
+
+  beforeAll(async () => {
+    instance = await lab().start({ proxies: PROXIES, env: options.env });
+  }, 60_000);
+
+  const replicasOf = async (tag: string) => {
+    const status = await settled(lab(), instance);
+    return processesOf(status, "replica").filter(({ name }) => name.startsWith(`${tag}#`));
+  };
+  const pidsOf = async (tag: string) => (await replicasOf(tag)).map(({ pid }) => pid);
+  const get = (path: string) => ask(`${instance.url}${path}`);
+
+  describe("create", () => {
+    test("a backend and an endpoint answer HTTP as soon as their calls resolve", async () => {
+      const { client } = instance;
+      expect(await client.createBackend("first", model("first"), { numReplicas: 2 })).toMatchObject({
+        state: "reached",
+      });
+      expect(await client.createEndpoint("first", { route: "/first", backend: "first" })).toMatchObject({
+        state: "reached",
+      });
+      // Many times: with two proxies, one that has not learnt the route yet would show.
+      const answers = await Promise.all(Array.from({ length: 20 }, () => get("/first")));
+      expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200));
+      expect(answers[0]?.json()).toMatchObject({ model: "first", greeting: "hello", isShadow: false });
+      expect((await instance.status()).backends.find(({ tag }) => tag === "first")).toMatchObject({
+        replicas: { wanted: 2, running: 2 },
+        goal: { state: "reached" },
+      });
+    });
+
+    test("the same goal id again, one after the other or at once, is the same goal and starts nothing more", async () => {
+      const create = () => instance.client.createBackend("once", model("once"), undefined, { goalId: "create-once" });
+      const goals = [...(await Promise.all([create(), create(), create()])), await create()];
+      expect(goals.map(({ id, state }) => [id, state])).toEqual(goals.map(() => ["create-once", "reached"]));
+      expect(await replicasOf("once")).toHaveLength(1);
+      expect((await instance.status()).goals.filter(({ id }) => id === "create-once")).toHaveLength(1);
+    });
+
+    test("an equal value under a new goal id is reached without a new process, and both ids are kept", async () => {
+      const { client } = instance;
+      await client.createBackend("equal", model("equal"), { numReplicas: 1 }, { goalId: "equal-1" });
+      const pids = await pidsOf("equal");
+      await client.createBackend("equal", model("equal"), { numReplicas: 1 }, { goalId: "equal-2" });
+      expect(await pidsOf("equal")).toEqual(pids);
+      expect(await client.waitForGoal("equal-2")).toMatchObject({ state: "reached" });
+      expect(await client.waitForGoal("equal-1")).toMatchObject({ state: "reached" });
+    });
+
+    test("a goal id of another call is refused", async () => {
+      const { client } = instance;
+      await client.createBackend("reuse", model("reuse"), undefined, { goalId: "reuse" });
+      await expectError(client.deleteBackend("reuse", { goalId: "reuse" }), "goal-id-reused");
+      expect(await replicasOf("reuse")).toHaveLength(1);
+    });
+
+    test("a start that throws fails the goal with the user's error, and the tag can be used again after a delete", async () => {
+      const { client } = instance;
+      const broken = model("broken", { failsAt: "start" });
+      const error = await expectError(client.createBackend("broken", broken, { maxStartAttempts: 2 }), "goal-failed");
+      expect(error.message).toMatch(/broken has no weights/);
+      await client.deleteBackend("broken");
+      await client.createBackend("broken", model("mended"));
+      expect(await replicasOf("broken")).toHaveLength(1);
+    });
+  });
+
+  describe("wait", () => {
+    test("a timeout ends the wait with goal-pending and its goal id, and the goal goes on", async () => {
+      const { client } = instance;
+      const slow = model("slow", { startDelayMs: 1_500 });
+      const wait = { timeoutMs: 200, goalId: "create-slow" };
+      const error = await expectError(client.createBackend("slow", slow, undefined, wait), "goal-pending");
+      expect(error.details).toMatchObject({ goalId: "create-slow" });
+      expect(await client.waitForGoal("create-slow")).toMatchObject({ id: "create-slow", state: "reached" });
+      expect(await replicasOf("slow")).toHaveLength(1);
+    });
+
+    test('"saved" answers at once with a pending goal', async () => {
+      const slow = model("saved", { startDelayMs: 1_000 });
+      const goal = await instance.client.createBackend("saved", slow, undefined, { wait: "saved" });
+      expect(goal.state).toBe("pending");
+      expect(await instance.client.waitForGoal(goal.id)).toMatchObject({ state: "reached" });
+    });
+
+    test("an aborted signal ends the wait and not the goal", async () => {
+      const { client } = instance;
+      const slow = model("aborted", { startDelayMs: 1_000 });
+      const wait = { goalId: "create-aborted", signal: AbortSignal.timeout(300) };
+      await expect(client.createBackend("aborted", slow, undefined, wait)).rejects.toThrow();
+      expect(await client.waitForGoal("create-aborted")).toMatchObject({ state: "reached" });
+    });
+
+    test("an unknown goal id is goal-unknown", async () => {
+      await expectError(instance.client.waitForGoal("never-drawn"), "goal-unknown");
+    });
+
+    test("a newer change supersedes a pending one, and sending the older one again does not undo it", async () => {
+      const { client } = instance;
+      await client.createBackend("super", model("super", { startDelayMs: 1_500 }));
+      const older = { goalId: "super-older" };
+      const grow = client.updateBackendConfig("super", { numReplicas: 2 }, older);
+      const superseded = expectError(grow, "goal-superseded");
+      await client.updateBackendConfig("super", { numReplicas: 2 }, { ...older, wait: "saved" });
+      await client.updateBackendConfig("super", { maxQueuedQueries: 7, numReplicas: 1 }, { goalId: "super-newer" });
+      expect((await superseded).details).toMatchObject({ goalId: "super-older", supersededBy: "super-newer" });
+      await expectError(client.updateBackendConfig("super", { numReplicas: 2 }, older), "goal-superseded");
+      expect(await replicasOf("super")).toHaveLength(1);
+      expect(await client.getBackendConfig("super")).toMatchObject({ numReplicas: 1 });
+    });
+
+    test("a proxy that stands still holds up setTraffic's goal, named as its laggard", async () => {
+      const { client } = instance;
+      await client.createBackend("lag", model("lag"));
+      await client.createEndpoint("lag", { backend: "lag" });
+      await client.createBackend("lag2", model("lag2"));
+      const [proxy] = processesOf(await instance.status(), "proxy");
+      kill(proxy?.pid ?? 0, "SIGSTOP");
+      try {
+        const wait = { timeoutMs: 2_000, goalId: "lagging" };
+        const error = await expectError(client.setTraffic("lag", { lag: 0.5, lag2: 0.5 }, wait), "goal-pending");
+        expect(error.details["laggards"]).toEqual([proxy?.name]);
+      } finally {
+        kill(proxy?.pid ?? 0, "SIGCONT");
+      }
+      expect(await client.waitForGoal("lagging")).toMatchObject({ state: "reached" });
+    });
+  });
+
+  describe("update", () => {
+    test("scaling runs exactly what is wanted, and ordinals are never used again", async () => {
+      const { client } = instance;
+      await client.createBackend("scale", backend(ECHO));
+      const names = new Set((await replicasOf("scale")).map(({ name }) => name));
+      for (const numReplicas of [3, 1, 2]) {
+        await client.updateBackendConfig("scale", { numReplicas });
+        const now = await replicasOf("scale");
+        expect(now).toHaveLength(numReplicas);
+        for (const { name } of now) names.add(name);
+      }
+      // 1, then 2 more, then all but one go, then 1 more.
+      expect(names.size).toBe(4);
+    });
+
+    test("a userConfig reaches running replicas without a new process, and leaves other fields alone", async () => {
+      const { client } = instance;
+      await client.createBackend("greet", model("greet"), { numReplicas: 2, userConfig: { greeting: "hi" } });
+      await client.createEndpoint("greet", { route: "/greet", backend: "greet" });
+      const pids = await pidsOf("greet");
+      expect((await get("/greet")).json()).toMatchObject({ greeting: "hi" });
+      await client.updateBackendConfig<typeof Model>("greet", { userConfig: { greeting: "good day" } });
+      const answers = await Promise.all(Array.from({ length: 10 }, () => get("/greet")));
+      for (const answer of answers) expect(answer.json()).toMatchObject({ greeting: "good day" });
+      expect(await pidsOf("greet")).toEqual(pids);
+      expect(await client.getBackendConfig("greet")).toMatchObject({ numReplicas: 2 });
+    });
+
+    test("a reconfigure that throws fails the goal with the user's error, and the replica serves on as before", async () => {
+      const { client } = instance;
+      await client.createBackend("rude", model("rude"), { userConfig: { greeting: "hi" } });
+      await client.createEndpoint("rude", { route: "/rude", backend: "rude" });
+      const pids = await pidsOf("rude");
+      const failing = client.updateBackendConfig<typeof Model>("rude", { userConfig: { greeting: "" } });
+      expect((await expectError(failing, "goal-failed")).message).toMatch(/an empty greeting is rude/);
+      expect((await get("/rude")).json()).toMatchObject({ greeting: "hi" });
+      expect(await pidsOf("rude")).toEqual(pids);
+    });
+
+    test("values of env are masked wherever they are shown", async () => {
+      const { client } = instance;
+      await client.createBackend("masked", backend(ECHO), { env: { TOKEN: "do-not-show" } });
+      expect(JSON.stringify([await client.status(), await client.getBackendConfig("masked")])).not.toMatch(
+        /do-not-show/,
+      );
+    });
+  });
+
+  describe("restart and delete", () => {
+    test("a restart replaces every replica, and no request fails meanwhile", async () => {
+      const { client } = instance;
+      await client.createBackend("again", model("again"), { numReplicas: 2 });
+      await client.createEndpoint("again", { route: "/again", backend: "again" });
+      const before = await pidsOf("again");
+      const load = startLoad({ url: `${instance.url}/again`, perSecond: 50 });
+      await client.restartBackend("again");
+      const after = await pidsOf("again");
+      expect(after).toHaveLength(2);
+      expect(after.filter((pid) => before.includes(pid))).toEqual([]);
+      expect((await load.stop()).filter((sent) => !isGood(sent))).toEqual([]);
+    });
+
+    test("an endpoint's deletion closes its route, then its backend can go, to the last process", async () => {
+      const { client } = instance;
+      await client.createBackend("leaving", model("leaving"));
+      await client.createEndpoint("leaving", { route: "/leaving", backend: "leaving" });
+      await expectError(client.deleteBackend("leaving"), "backend-in-use");
+      await client.deleteEndpoint("leaving");
+      const answers = await Promise.all(Array.from({ length: 10 }, () => get("/leaving")));
+      expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 404));
+      const pids = await pidsOf("leaving");
+      await client.deleteBackend("leaving");
+      const status = await settled(lab(), instance);
+      expect(status.backends.map(({ tag }) => tag)).not.toContain("leaving");
+      expect(status.processes.map(({ pid }) => pid)).toEqual(expect.not.arrayContaining(pids));
+      await expectError(client.getBackendConfig("leaving"), "backend-unknown");
+    });
+
+    test("a drain lets started queries end; force does not wait for them", async () => {
+      const { client } = instance;
+      for (const force of [false, true]) {
+        const tag = `drain-${force}`;
+        const ledger = openLedger(lab().folder(tag));
+        await client.createBackend(tag, backend(ECHO), { env: { LEDGER: ledger.folder } });
+        await client.createEndpoint(tag, { route: `/${tag}`, backend: tag });
+        const open = get(`/${tag}?waitMs=1500`);
+        await waitFor("the query has started", () => ledger.all().length > 0, STARTED_DEADLINE_MS);
+        await client.deleteEndpoint(tag);
+        await client.deleteBackend(tag, { force });
+        expect((await open).status).toBe(force ? 502 : 200);
+      }
+    });
+
+    test("deleting what is not there is reached", async () => {
+      expect(await instance.client.deleteBackend("never-was")).toMatchObject({ state: "reached" });
+      expect(await instance.client.deleteEndpoint("never-was")).toMatchObject({ state: "reached" });
+    });
+  });
+
+  test("reads: lists, HTTP options and the reasons of decisions", async () => {
+    const { client } = instance;
+    await client.createBackend("read", backend(ECHO), { numReplicas: 2 });
+    await client.createEndpoint("read", { route: "/read", methods: ["POST"], backend: "read" });
+    expect(await client.listReplicas("read")).toMatchObject([{ kind: "replica" }, { kind: "replica" }]);
+    expect(await client.listProxies()).toHaveLength(PROXIES);
+    expect((await client.listBackends()).find(({ tag }) => tag === "read")).toMatchObject({
+      config: { numReplicas: 2 },
+    });
+    expect((await client.listEndpoints()).find(({ tag }) => tag === "read")).toEqual({
+      tag: "read",
+      route: "/read",
+      methods: ["POST"],
+      traffic: { read: 1 },
+      shadows: {},
+    });
+    expect(await client.getHttpConfig()).toMatchObject({ host: "127.0.0.1", proxiesPerNode: PROXIES });
+    expect(await client.explain("read")).toEqual(expect.any(Array));
+  });
+};

@@ -1,0 +1,189 @@
+/** The command line against a detached instance: what each command prints and the status it exits with. */
+import { beforeAll, describe, expect, test } from "vitest";
+import type { Status } from "../../src/model/status.ts";
+import { type CommandResult, expectRefusal, maitred, spawnMaitred } from "../harness/command.ts";
+import { fixture } from "../harness/echo.ts";
+import { ask } from "../harness/http.ts";
+import { useLab } from "../harness/lab.ts";
+import { waitFor } from "../harness/wait-for.ts";
+
+const lab = useLab("file");
+const ECHO = `${fixture("apps/echo.ts").pathname}#echo`;
+const MODEL = `${fixture("apps/model.ts").pathname}#Model`;
+const GONE_DEADLINE_MS = 5_000;
+
+let name: string;
+let url: string;
+
+beforeAll(async () => {
+  name = lab().name("shop");
+  const started = await maitred(["start", "--instance", name, "--port", "0", "--proxies", "2", "--json"]);
+  expect(started).toMatchObject({ status: 0, stderr: "" });
+  const answer = started.json<{ instance: string; alreadyRunning: boolean; urls: readonly [string] }>();
+  expect(answer).toMatchObject({ instance: name, alreadyRunning: false });
+  url = answer.urls[0];
+}, 60_000);
+
+// No --instance: the only one that lives here is meant.
+const status = async (): Promise<Status> => (await maitred(["status", "--json"])).json();
+
+describe("changes", () => {
+  const CASES: readonly (readonly [string, readonly string[]])[] = [
+    ["creates a backend", ["backend", "create", "v1", ECHO, "--set", "numReplicas=2"]],
+    ["creates a backend with arguments", ["backend", "create", "v2", MODEL, "--args", '["v2", {}]']],
+    [
+      "creates an endpoint",
+      ["endpoint", "create", "e", "--route", "/e", "--methods", "GET", "POST", "--backend", "v1"],
+    ],
+    ["splits traffic", ["traffic", "set", "e", "v1=90%", "v2=0.1"]],
+    ["sets a shadow", ["shadow", "set", "e", "v2=50%"]],
+    [
+      "updates a configuration",
+      ["backend", "update", "v2", "--set", 'userConfig={"greeting":"hi"}', "maxConcurrentQueries=3"],
+    ],
+    ["scales", ["backend", "scale", "v1", "1"]],
+    ["restarts", ["backend", "restart", "v1"]],
+  ];
+
+  test.each(CASES)("%s, and waits until it is so", async (_what, args) => {
+    const done = await maitred([...args, "--json"]);
+    expect(done).toMatchObject({ status: 0, stderr: "" });
+    expect(done.json()).toMatchObject({ id: expect.any(String), state: "reached" });
+  });
+
+  test("status shows the sum of them", async () => {
+    expect(await status()).toMatchObject({
+      instance: name,
+      endpoints: [
+        { tag: "e", route: "/e", methods: ["GET", "POST"], traffic: { v1: 0.9, v2: 0.1 }, shadows: { v2: 0.5 } },
+      ],
+      backends: [
+        { tag: "v1", replicas: { wanted: 1, running: 1 } },
+        { tag: "v2", replicas: { wanted: 1, running: 1 }, config: { maxConcurrentQueries: 3 } },
+      ],
+    });
+    expect((await ask(`${url}/e`)).status).toBe(200);
+  });
+
+  test("status, list and goal commands print tables for people", async () => {
+    const text = (await maitred(["status"])).stdout;
+    for (const word of [name, url, "/e", "v1 90%", "v2 10%", "v2 50%", "1/1", "controller", "agent", "proxy#"]) {
+      expect(text).toContain(word);
+    }
+    expect((await maitred(["backend", "list"])).stdout).toMatch(/v1 +1\/1/);
+    expect((await maitred(["endpoint", "list"])).stdout).toMatch(/e +\/e/);
+    expect((await maitred(["goal", "list"])).stdout).toMatch(/reached/);
+    expect((await maitred(["explain", "v1"])).status).toBe(0);
+  });
+
+  test("a goal is given its id, found again and waited for", async () => {
+    const slow = ["backend", "create", "slow", MODEL, "--args", '["slow", {"startDelayMs": 1500}]', "--goal", "slow-1"];
+    const pending = await maitred([...slow, "--timeout", "100ms", "--json"]);
+    expect(pending).toMatchObject({ status: 3, stdout: "" });
+    expect(JSON.parse(pending.stderr)).toMatchObject({ error: { code: "goal-pending" } });
+    const again = await maitred([...slow, "--no-wait", "--json"]);
+    expect(again.json()).toMatchObject({ id: "slow-1" });
+    const reached = await maitred(["goal", "wait", "slow-1", "--json"]);
+    expect(reached.json()).toMatchObject({ id: "slow-1", state: "reached" });
+    expectRefusal(await maitred(["goal", "wait", "never-drawn"]), { status: 1, code: "goal-unknown" });
+  });
+
+  test.each([
+    ["ends a shadow", ["shadow", "remove", "e", "v2"]],
+    ["deletes an endpoint", ["endpoint", "delete", "e"]],
+    ["deletes a backend", ["backend", "delete", "v2"]],
+    ["deletes a backend by force", ["backend", "delete", "slow", "--force"]],
+  ])("%s", async (_what, args) => {
+    const done = await maitred(args);
+    expect(done).toMatchObject({ status: 0, stderr: "" });
+    expect(done.stdout).toMatch(/^done .*goal \S+\n$/);
+  });
+});
+
+describe("logs", () => {
+  test("shows the lines of all processes, of one, and goes on with --follow", async () => {
+    expect((await maitred(["logs"])).stdout.split("\n").length).toBeGreaterThan(5);
+    const following = spawnMaitred(["logs", "--follow", "v3"]);
+    await maitred(["backend", "create", "v3", ECHO]);
+    await waitFor("a line of the new backend", () => following.stdout().includes("v3#"), GONE_DEADLINE_MS);
+    following.kill("SIGINT");
+    expect((await following.ended()).status).toBe(0);
+  });
+});
+
+describe("commands that cannot be done", () => {
+  const USAGE: readonly (readonly [string, readonly string[]])[] = [
+    ["an unknown command", ["sing"]],
+    ["an unknown option", ["status", "--loud"]],
+    ["a missing argument", ["backend", "create", "x"]],
+    ["a port that is none", ["start", "--port", "seventy"]],
+    ["shares that are none", ["traffic", "set", "e", "v1=lots"]],
+    ["arguments that are not JSON", ["backend", "create", "x", ECHO, "--args", "[v1]"]],
+    ["a timeout that is none", ["backend", "restart", "v1", "--timeout", "soon"]],
+    ["shutdown without --yes", ["shutdown"]],
+  ];
+
+  test.each(USAGE)("%s exits with 2 and a sentence", async (_what, args) => {
+    const refused = await maitred(args);
+    expect(refused).toMatchObject({ status: 2, stdout: "" });
+    expect(refused.stderr).toMatch(/^error:? \S.+/);
+    expect(refused.stderr).not.toMatch(/^ {4}at /m);
+  });
+
+  test("an instance that does not run exits with 4 and says how to start it", async () => {
+    const refused = await maitred(["status", "--instance", "nobody"]);
+    expect(expectRefusal(refused, { status: 4, code: "instance-unknown" })).toMatch(/"nobody"/);
+    const json = await maitred(["status", "--instance", "nobody", "--json"]);
+    expect(json).toMatchObject({ status: 4, stdout: "" });
+    expect(JSON.parse(json.stderr)).toMatchObject({ error: { code: "instance-unknown", message: expect.any(String) } });
+  });
+
+  test("with two instances one must be named", async () => {
+    const second = lab().name("second");
+    expect(await maitred(["start", "--instance", second, "--port", "0"])).toMatchObject({ status: 0 });
+    const refused = expectRefusal(await maitred(["status"]), { status: 2, code: "instance-ambiguous" });
+    expect(refused).toContain(name);
+    expect(refused).toContain(second);
+    expect((await maitred(["status", "--json"], { env: { MAITRED_INSTANCE: second } })).json()).toMatchObject({
+      instance: second,
+    });
+    expect(await maitred(["shutdown", "--instance", second, "--yes"])).toMatchObject({ status: 0 });
+  }, 40_000);
+});
+
+describe("the life of an instance", () => {
+  test("start on a running one answers it, stop ends its processes, start brings back what was saved", async () => {
+    await maitred(["endpoint", "create", "kept", "--route", "/kept", "--backend", "v1"]);
+    const before = await status();
+    const again = await maitred(["start", "--instance", name, "--json"]);
+    expect(again.json()).toMatchObject({ alreadyRunning: true });
+    expect((await status()).processes.map(({ pid }) => pid)).toEqual(before.processes.map(({ pid }) => pid));
+
+    expect(await maitred(["stop"])).toMatchObject({ status: 0, stderr: "" });
+    expect(processesLeft()).toEqual([]);
+    expect(await maitred(["status"])).toMatchObject({ status: 4 });
+
+    const started: CommandResult = await maitred(["start", "--instance", name, "--port", "0", "--json"]);
+    const { urls } = started.json<{ urls: readonly [string] }>();
+    const answer = () => ask(`${urls[0]}/kept`).catch(() => undefined);
+    await waitFor("the endpoint answers again", async () => (await answer())?.status === 200, 10_000);
+    const after = await status();
+    expect(after.endpoints).toEqual(before.endpoints);
+    expect(after.backends.map(({ tag, replicas }) => ({ tag, replicas }))).toEqual(
+      before.backends.map(({ tag, replicas }) => ({ tag, replicas })),
+    );
+    // The same actors in their next lives, and no others.
+    const names = (all: Status): readonly string[] => all.processes.map((one) => one.name).toSorted();
+    expect(names(after)).toEqual(names(before));
+  }, 40_000);
+
+  test("shutdown erases it: no process, socket or file is left", async () => {
+    expect(await maitred(["shutdown", "--yes", "--json"])).toMatchObject({ status: 0, stderr: "" });
+    expect(lab().leftovers()).toEqual([]);
+  });
+});
+
+const processesLeft = (): readonly string[] =>
+  lab()
+    .leftovers()
+    .filter((left) => left.startsWith("process"));

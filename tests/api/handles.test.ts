@@ -1,0 +1,3 @@
+import { describeHandles } from "./handles.contract.ts";
+
+describeHandles({});

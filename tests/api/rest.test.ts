@@ -1,0 +1,203 @@
+/** REST as any HTTP client sees it: on the unix socket, and on TCP behind the token and the rules for Host and Origin. */
+import { readFileSync, statSync } from "node:fs";
+import { createServer } from "node:net";
+import { dirname } from "node:path";
+import { beforeAll, describe, expect, test } from "vitest";
+import { backend, serve } from "../../src/index.ts";
+import { stateFiles } from "../../src/model/places.ts";
+import { maitred } from "../harness/command.ts";
+import { ECHO, fixture } from "../harness/echo.ts";
+import { expectError } from "../harness/expect-error.ts";
+import { type Answer, type Ask, ask, expectProblem } from "../harness/http.ts";
+import { START_DEADLINE_MS, useLab } from "../harness/lab.ts";
+import { runFolderOf } from "../harness/places.ts";
+import { rest, restSocketOf } from "../harness/rest.ts";
+
+const lab = useLab("file");
+const ECHO_BODY = { module: fixture("apps/echo.ts").href, export: "echo" };
+
+interface Goal {
+  readonly id: string;
+  readonly state: string;
+}
+
+let instance: { readonly runDir: string };
+let stateDir: string;
+let name: string;
+let api: string;
+
+beforeAll(async () => {
+  name = lab().name("rest");
+  const port = await freePort();
+  api = `http://127.0.0.1:${port}`;
+  const args = ["start", "--instance", name, "--port", "0", "--api", `127.0.0.1:${port}`, "--json"];
+  const started = await maitred(args, { deadlineMs: START_DEADLINE_MS });
+  expect(started).toMatchObject({ status: 0, stderr: "" });
+  ({ stateDir } = started.json<{ stateDir: string }>());
+  instance = { runDir: runFolderOf(stateDir) };
+}, 60_000);
+
+describe("on the unix socket", () => {
+  test("socket and folder are the user's alone", () => {
+    expect(statSync(restSocketOf(instance)).mode & 0o777).toBe(0o600);
+    expect(statSync(dirname(restSocketOf(instance))).mode & 0o777).toBe(0o700);
+  });
+
+  test("a change answers 202 with its goal and where to follow it", async () => {
+    const answer = await rest(instance, "/v1/backends/echo", { method: "PUT", body: ECHO_BODY });
+    const goal = answer.json<Goal>();
+    expect(answer).toMatchObject({ status: 202, headers: { location: `/v1/goals/${goal.id}` } });
+    const settled = await rest(instance, `/v1/goals/${goal.id}?waitMs=15000`);
+    expect(settled.json()).toMatchObject({ id: goal.id, state: "reached" });
+    expect((await rest(instance, "/v1/goals")).json<Goal[]>().map(({ id }) => id)).toContain(goal.id);
+  });
+
+  test("the Idempotency-Key is the goal id, and the same key again changes nothing", async () => {
+    const put = () =>
+      rest(instance, "/v1/endpoints/echo", {
+        method: "PUT",
+        body: { route: "/echo", backend: "echo" },
+        headers: { "idempotency-key": "open-echo" },
+      });
+    expect((await put()).json()).toMatchObject({ id: "open-echo" });
+    expect((await rest(instance, "/v1/goals/open-echo?waitMs=15000")).json()).toMatchObject({ state: "reached" });
+    expect((await put()).json()).toMatchObject({ id: "open-echo", state: "reached" });
+  });
+
+  test("traffic, shadows, scale, restart and deletion", async () => {
+    const reached = async (path: string, options: Ask): Promise<void> => {
+      const answer = await rest(instance, path, options);
+      expect(answer).toMatchObject({ status: 202 });
+      const settled = await rest(instance, `/v1/goals/${answer.json<Goal>().id}?waitMs=15000`);
+      expect(settled.json()).toMatchObject({ state: "reached" });
+    };
+    await reached("/v1/backends/second", { method: "PUT", body: ECHO_BODY });
+    await reached("/v1/endpoints/echo/traffic", { method: "PUT", body: { weights: { echo: 0.5, second: 0.5 } } });
+    await reached("/v1/endpoints/echo/shadows/second", { method: "PUT", body: { proportion: 0.1 } });
+    await reached("/v1/backends/second/config", { method: "PATCH", body: { numReplicas: 2 } });
+    await reached("/v1/backends/second/restart", { method: "POST" });
+    const status = (await rest(instance, "/v1/status")).json<{ endpoints: unknown; backends: unknown }>();
+    expect(status.endpoints).toMatchObject([
+      { tag: "echo", traffic: { echo: 0.5, second: 0.5 }, shadows: { second: 0.1 } },
+    ]);
+    expect(status.backends).toMatchObject([{ tag: "echo" }, { tag: "second", replicas: { wanted: 2, running: 2 } }]);
+    await reached("/v1/endpoints/echo/traffic", { method: "PUT", body: { weights: { echo: 1 } } });
+    await reached("/v1/endpoints/echo/shadows/second", { method: "PUT", body: { proportion: 0 } });
+    await reached("/v1/backends/second", { method: "DELETE" });
+  });
+
+  test("the status has the promised fields", async () => {
+    const status = (await rest(instance, "/v1/status")).json<Record<string, unknown>>();
+    expect(status).toMatchObject({ schemaVersion: expect.any(Number), instance: name });
+    for (const field of ["endpoints", "backends", "goals", "processes"]) expect(status[field]).toBeInstanceOf(Array);
+    for (const one of status["processes"] as readonly unknown[]) {
+      expect(one).toMatchObject({
+        name: expect.any(String),
+        kind: expect.stringMatching(/^(agent|controller|proxy|replica)$/),
+        node: expect.any(String),
+        pid: expect.any(Number),
+        state: expect.any(String),
+        incarnation: expect.any(Number),
+        restarts: expect.any(Number),
+        uptimeMs: expect.any(Number),
+      });
+    }
+  });
+
+  test("the OpenAPI document names every route, with the fields that are validated", async () => {
+    const document = (await rest(instance, "/v1/openapi.json")).json<{
+      openapi: string;
+      paths: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+    }>();
+    expect(document.openapi).toMatch(/^3\.1/);
+    const routes = Object.entries(document.paths).flatMap(([path, methods]) =>
+      Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
+    );
+    expect(routes).toEqual(
+      expect.arrayContaining([
+        "PUT /v1/backends/{tag}",
+        "PATCH /v1/backends/{tag}/config",
+        "POST /v1/backends/{tag}/restart",
+        "DELETE /v1/backends/{tag}",
+        "PUT /v1/endpoints/{tag}",
+        "DELETE /v1/endpoints/{tag}",
+        "PUT /v1/endpoints/{tag}/traffic",
+        "PUT /v1/endpoints/{tag}/shadows/{backend}",
+        "GET /v1/goals/{id}",
+        "GET /v1/status",
+        "POST /v1/shutdown",
+      ]),
+    );
+    expect(JSON.stringify(document.paths["/v1/backends/{tag}/config"])).toMatch(/"maxConcurrentQueries"/);
+  });
+
+  test("a long poll can be followed with any HTTP client", async () => {
+    const body = {
+      client: "test",
+      kind: "program",
+      name: "a test",
+      subscribe: ["echo"],
+      applied: { epoch: 0, counter: 0 },
+    };
+    expect((await rest(instance, "/v1/longpoll", { body })).json()).toMatchObject({
+      kind: "news",
+      snapshot: { epoch: expect.any(Number), counter: expect.any(Number) },
+      endpoints: [{ tag: "echo", traffic: { echo: 1 }, backends: { echo: { replicas: [{}] } } }],
+    });
+  });
+});
+
+describe("on TCP", () => {
+  const token = (): string => readFileSync(stateFiles(stateDir).token, "utf8").trim();
+  const call = (headers: Readonly<Record<string, string>>): Promise<Answer> => ask(`${api}/v1/status`, { headers });
+
+  test("the token lies where only the user reads it", () => {
+    expect(statSync(stateFiles(stateDir).token).mode & 0o777).toBe(0o600);
+    expect(token()).toMatch(/^\S{20,}$/);
+  });
+
+  test("with the token a request is answered", async () => {
+    expect(await call({ authorization: `Bearer ${token()}` })).toMatchObject({ status: 200 });
+  });
+
+  test.each([
+    ["no token", {}],
+    ["a wrong token", { authorization: "Bearer 0000" }],
+    ["the token as another scheme", { authorization: "Basic 0000" }],
+  ])("%s is refused", async (_what, headers) => {
+    expectProblem(await call(headers), { status: 401, code: "unauthorized" });
+  });
+
+  test("a foreign Host is refused, even with the token", async () => {
+    const answer = await call({ authorization: `Bearer ${token()}`, host: "rebound.example" });
+    expectProblem(answer, { status: 403, code: "origin-refused" });
+  });
+
+  test("a foreign Origin is refused, even with the token", async () => {
+    const answer = await call({ authorization: `Bearer ${token()}`, origin: "https://evil.example" });
+    expectProblem(answer, { status: 403, code: "origin-refused" });
+  });
+
+  test("the client library connects by address and token", async () => {
+    const client = await serve.connect({ address: api, token: token() });
+    try {
+      await client.createBackend("by-address", backend(ECHO));
+      expect((await client.listBackends()).map(({ tag }) => tag)).toContain("by-address");
+    } finally {
+      await client.close();
+    }
+    await expectError(serve.connect({ address: api, token: "wrong" }), "unauthorized");
+  });
+});
+
+const freePort = async (): Promise<number> => {
+  const server = createServer();
+  await new Promise<void>((resolve) => {
+    server.listen(0, "127.0.0.1", resolve);
+  });
+  const address = server.address();
+  await new Promise((resolve) => {
+    server.close(resolve);
+  });
+  return typeof address === "object" && address !== null ? address.port : 0;
+};

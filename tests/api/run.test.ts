@@ -1,0 +1,113 @@
+/** `maitred run`: an app file served in the foreground, by an instance that ends with the command. */
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { maitred, ROOT, type RunningCommand, spawnMaitred } from "../harness/command.ts";
+import { fixture } from "../harness/echo.ts";
+import { ask } from "../harness/http.ts";
+import { START_DEADLINE_MS, useLab } from "../harness/lab.ts";
+import { waitFor } from "../harness/wait-for.ts";
+
+const lab = useLab("test");
+const GONE_DEADLINE_MS = 5_000;
+
+const baseUrlOf = async (command: RunningCommand): Promise<string> => {
+  const found = await waitFor(
+    "the command says where it answers",
+    () => /(http:\/\/127\.0\.0\.1:\d+)/.exec(command.stdout())?.[1],
+    START_DEADLINE_MS,
+  ).catch((cause: unknown) => {
+    throw new Error(`${command.stdout()}${command.stderr()}`, { cause });
+  });
+  return found;
+};
+
+const nothingLeft = (): Promise<true> =>
+  waitFor(
+    "nothing is left",
+    () => {
+      const left = lab().leftovers();
+      if (left.length > 0) throw new Error(left.join("\n"));
+      return true;
+    },
+    GONE_DEADLINE_MS,
+  );
+
+test.each(["SIGINT", "SIGTERM"] as const)(
+  "a function is served until %s, which finishes open requests and erases everything",
+  async (signal) => {
+    const command = spawnMaitred([
+      "run",
+      fixture("apps/slow-hello.ts").pathname,
+      "--port",
+      "0",
+      "--instance",
+      lab().name("hello"),
+    ]);
+    const url = await baseUrlOf(command);
+    expect(await ask(`${url}/any/path?name=fish`)).toMatchObject({ status: 200, text: "hello fish" });
+
+    const open = ask(`${url}/?waitMs=1000`);
+    await waitFor("the open request runs", async () => (await ask(`${url}/?count=1`)).text !== "0", 5_000);
+    command.kill(signal);
+    expect(await open).toMatchObject({ status: 200, text: "hello world" });
+    expect(await command.ended()).toMatchObject({ status: 0 });
+    await nothingLeft();
+  },
+  40_000,
+);
+
+test("a second signal ends it at once, and nothing is left either", async () => {
+  const command = spawnMaitred([
+    "run",
+    fixture("apps/slow-hello.ts").pathname,
+    "--port",
+    "0",
+    "--instance",
+    lab().name("hello"),
+  ]);
+  const url = await baseUrlOf(command);
+  const open = ask(`${url}/?waitMs=20000`).catch(() => undefined);
+  await waitFor("the open request runs", async () => (await ask(`${url}/?count=1`)).text !== "0", 5_000);
+  command.kill("SIGINT");
+  await waitFor("the first signal is seen", () => command.stderr().includes("once more"), 5_000);
+  command.kill("SIGINT");
+  expect(await command.ended(5_000)).toMatchObject({ status: 1 });
+  await open;
+  await waitFor("nothing is left", () => lab().leftovers().length === 0, 15_000);
+}, 40_000);
+
+test("PORT and HOST are the environment's way to say where, and a flag goes before them", async () => {
+  const env = { PORT: "0", HOST: "localhost" };
+  const args = ["run", fixture("apps/hello.ts").pathname, "--host", "127.0.0.1", "--instance", lab().name("hello")];
+  const command = spawnMaitred(args, { env });
+  expect(await baseUrlOf(command)).not.toMatch(/:8000$/);
+  command.kill("SIGTERM");
+  expect(await command.ended()).toMatchObject({ status: 0 });
+  await nothingLeft();
+}, 40_000);
+
+test("the iris example answers with the species, and its shadow changes no answer", async () => {
+  const name = lab().name("iris");
+  const command = spawnMaitred(["run", join(ROOT, "examples/iris/app.ts"), "--port", "0", "--instance", name]);
+  const url = await baseUrlOf(command);
+  for (const body of [[5.1, 3.5, 1.4, 0.2], { features: [5.1, 3.5, 1.4, 0.2] }]) {
+    const answer = await ask(`${url}/iris`, { body });
+    expect(answer).toMatchObject({ status: 200 });
+    expect(answer.json()).toMatchObject({
+      species: "setosa",
+      version: "iris:v1",
+      probabilities: { setosa: expect.any(Number) },
+    });
+  }
+  expect((await ask(`${url}/iris`, { body: [1, 2] })).status).toBe(422);
+  expect(command.stdout()).toMatch(/curl/);
+
+  await maitred(["traffic", "set", "iris", "iris:v2=100%", "--instance", name]);
+  expect((await ask(`${url}/iris`, { body: [6.3, 3.3, 6, 2.5] })).json()).toMatchObject({
+    species: "virginica",
+    version: "iris:v2",
+  });
+  command.kill("SIGINT");
+  expect(await command.ended()).toMatchObject({ status: 0 });
+  await nothingLeft();
+}, 40_000);

@@ -1,0 +1,3 @@
+import { describeTraffic } from "./traffic.contract.ts";
+
+describeTraffic({});

@@ -1,0 +1,117 @@
+/** Instances that cannot start: a port or a state folder that is not to be had. The command says so and leaves nothing behind. */
+import { chmodSync, writeFileSync } from "node:fs";
+import { createServer, type Server } from "node:net";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { expect, test } from "vitest";
+import { stateFiles } from "../../src/model/places.ts";
+import { SCHEMA_VERSION } from "../../src/model/records.ts";
+import { expectRefusal, maitred } from "../harness/command.ts";
+import { fixture } from "../harness/echo.ts";
+import { useLab } from "../harness/lab.ts";
+import { waitFor } from "../harness/wait-for.ts";
+
+const lab = useLab("test");
+const GONE_DEADLINE_MS = 5_000;
+
+const nothingLeft = (): Promise<true> =>
+  waitFor(
+    "nothing is left behind",
+    () => {
+      const left = lab().leftovers();
+      if (left.length > 0) throw new Error(left.join("\n"));
+      return true;
+    },
+    GONE_DEADLINE_MS,
+  );
+
+const listen = async (): Promise<{ readonly port: number; readonly server: Server }> => {
+  const server = createServer();
+  await new Promise<void>((resolve) => {
+    server.listen(0, "127.0.0.1", resolve);
+  });
+  const address = server.address();
+  return { server, port: typeof address === "object" && address !== null ? address.port : 0 };
+};
+
+test.each([
+  ["start", (name: string) => ["start", "--instance", name]],
+  ["run", (name: string) => ["run", fixture("apps/hello.ts").pathname, "--instance", name]],
+] as const)(
+  "`maitred %s` on a port in use says which",
+  async (_command, argsOf) => {
+    const { server, port } = await listen();
+    try {
+      const refused = await maitred([...argsOf(lab().name("port")), "--port", `${port}`]);
+      expect(expectRefusal(refused, { status: 1, code: "port-in-use" })).toMatch(new RegExp(`\\b${port}\\b`));
+      await nothingLeft();
+    } finally {
+      server.close();
+    }
+  },
+  30_000,
+);
+
+test("a state folder that cannot be written is named", async () => {
+  // Root writes everywhere but in the kernel's own file system.
+  const folder = process.getuid?.() === 0 ? "/sys/maitred-state" : lab().folder("locked");
+  if (folder.startsWith(lab().root)) chmodSync(folder, 0o500);
+  const refused = await maitred(["start", "--instance", lab().name("locked"), "--state-dir", folder, "--port", "0"]);
+  expect(expectRefusal(refused, { status: 1, code: "state-unwritable" })).toContain(folder);
+  await nothingLeft();
+}, 30_000);
+
+test("a state folder that is a file is named", async () => {
+  const file = join(lab().root, "file");
+  writeFileSync(file, "");
+  const refused = await maitred(["start", "--instance", lab().name("file"), "--state-dir", file, "--port", "0"]);
+  expect(expectRefusal(refused, { status: 1, code: "state-unwritable" })).toContain(file);
+  await nothingLeft();
+}, 30_000);
+
+test("a state folder that a newer version wrote is left as it is", async () => {
+  const name = lab().name("newer");
+  const started = await maitred(["start", "--instance", name, "--port", "0", "--json"]);
+  expect(started).toMatchObject({ status: 0, stderr: "" });
+  const { stateDir } = started.json<{ stateDir: string }>();
+  expect(await maitred(["stop", "--instance", name])).toMatchObject({ status: 0 });
+  raiseSchemaVersion(stateFiles(stateDir).store);
+  const before = hardState(stateFiles(stateDir).store);
+
+  const refused = await maitred(["start", "--instance", name, "--port", "0"]);
+  expect(expectRefusal(refused, { status: 1, code: "schema-newer" })).toMatch(/newer/);
+  expect(hardState(stateFiles(stateDir).store)).toEqual(before);
+  await waitFor(
+    "no process is left",
+    () =>
+      lab()
+        .leftovers()
+        .every((left) => !left.startsWith("process")),
+    GONE_DEADLINE_MS,
+  );
+}, 60_000);
+
+/** Does what a later version would have done: the instance's record says a higher schema version. */
+const raiseSchemaVersion = (file: string): void => {
+  const database = new DatabaseSync(file);
+  try {
+    const { changes } = database
+      .prepare("UPDATE entries SET value = replace(value, ?, ?) WHERE key LIKE '%/instance'")
+      .run(`"schemaVersion":${SCHEMA_VERSION}`, `"schemaVersion":${SCHEMA_VERSION + 1}`);
+    expect(changes).toBe(1);
+  } finally {
+    database.close();
+  }
+};
+
+/** The instance's record and everything that was created in it. */
+const hardState = (file: string): unknown => {
+  const database = new DatabaseSync(file, { readOnly: true });
+  try {
+    return database
+      .prepare("SELECT key, value FROM entries WHERE key NOT LIKE '%/nodes/%' AND key NOT LIKE '%/leader'")
+      .all();
+  } finally {
+    database.close();
+  }
+};
