@@ -27,12 +27,20 @@ export interface LaunchedInstance {
 
 type Outcome = { readonly kind: "answers"; readonly instanceFile: InstanceFile } | { readonly kind: "again" };
 
-/** The folders must exist (`preparePlaces`). Rejects with `port-in-use`, `state-unwritable`, `schema-newer`, `instance-exists` … */
-export async function launchInstance(launch: AgentLaunch): Promise<LaunchedInstance> {
+/**
+ * The folders must exist (`preparePlaces`). Rejects with `port-in-use`, `state-unwritable`, `schema-newer`, `instance-exists` …
+ * @param agentEntry the agent's main file; tests have their own.
+ */
+export async function launchInstance(
+  launch: AgentLaunch,
+  agentEntry: string = mainFile("agent"),
+): Promise<LaunchedInstance> {
   const deadline = performance.now() + START_INSTANCE_TIMEOUT_MS;
   for (let attempt = 1; attempt <= MAX_START_ATTEMPTS_OF_INSTANCE; attempt++) {
     const alreadyRunning = isLockHeld(runFiles(launch.runDir).lock);
-    const outcome = alreadyRunning ? await followAgent(launch, deadline) : await startAgent(launch, deadline);
+    const outcome = alreadyRunning
+      ? await followAgent(launch, deadline)
+      : await startAgent(launch, agentEntry, deadline);
     if (outcome.kind === "answers") return { instanceFile: outcome.instanceFile, alreadyRunning };
   }
   throw new ServeError(
@@ -62,13 +70,13 @@ async function followAgent(launch: AgentLaunch, deadline: number): Promise<Outco
   throw silent(launch);
 }
 
-async function startAgent(launch: AgentLaunch, deadline: number): Promise<Outcome> {
+async function startAgent(launch: AgentLaunch, agentEntry: string, deadline: number): Promise<Outcome> {
   const { instance } = runFiles(launch.runDir);
   const stale = markOf(instance);
   const child = spawnAgent({
     launch,
     execPath: process.execPath,
-    entry: mainFile("agent"),
+    entry: agentEntry,
     cwd: process.cwd(),
     env: environment(),
   });

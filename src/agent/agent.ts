@@ -6,6 +6,7 @@
  * Assumes that the lock is held and both folders exist. `run` resolves when nothing of this node is left to look after, or when a start
  * that a person asked for has failed and been cleared away.
  */
+import { assertNever } from "../base/assert.ts";
 import { isServeError, ServeError } from "../base/serve-error.ts";
 import {
   LIVENESS_INTERVAL_MS,
@@ -19,6 +20,7 @@ import { DEFAULT_HTTP_CONFIG, type InstanceRecord, SCHEMA_VERSION } from "../mod
 import type { Timer } from "../ports/clock.ts";
 import type { Store } from "../ports/store.ts";
 import { type AgentPorts, type AgentSettings, assemble, type NodeParts } from "./assembly.ts";
+import type { ControllerDeaths } from "./controller-keeper.ts";
 import { type Ending, endNode } from "./ending.ts";
 
 export type { AgentPorts, AgentSettings } from "./assembly.ts";
@@ -26,11 +28,15 @@ export type { AgentPorts, AgentSettings } from "./assembly.ts";
 export type AgentEnd =
   /** Everything of this node has ended as it should. */
   | { readonly kind: "ended" }
-  | { readonly kind: "start-failed"; readonly error: ServeError }
+  /** `processes`: of an earlier life; they go on. */
+  | { readonly kind: "start-failed"; readonly error: ServeError; readonly left: "nothing" | "processes" }
   /** The lock's file was removed or replaced: somebody else may hold the new one. Everything lives on without this agent. */
   | { readonly kind: "lock-lost" };
 
-type Over = { readonly kind: "ending"; readonly ending: Ending } | Exclude<AgentEnd, { kind: "ended" }>;
+type Over =
+  | { readonly kind: "ending"; readonly ending: Ending }
+  | { readonly kind: "start-failed"; readonly error: ServeError }
+  | { readonly kind: "lock-lost" };
 
 export class Agent {
   readonly #ports: AgentPorts;
@@ -64,13 +70,11 @@ export class Agent {
     }
     const over = await this.#over.promise;
     for (const timer of this.#timers) timer.cancel();
-    if (over.kind === "ending")
-      await endNode({ ...this.#ports, ...this.#parts!, untilErased: this.#erased.promise }, over.ending);
-    else if (over.kind === "start-failed") await this.#clearFailedStart(isNew);
-    log.info("agent-ends", { kind: over.kind });
+    const end = await this.#finish(over, isNew);
+    log.info("agent-ends", { kind: end.kind });
     this.#parts?.listeners.close();
     this.#ports.links.stop();
-    return over.kind === "ending" ? { kind: "ended" } : over;
+    return end;
   }
 
   /** SIGTERM: drains this node; its state is kept for the next start, unless the instance lives only with its program. */
@@ -98,14 +102,13 @@ export class Agent {
     const parts = this.#assemble(instanceId, isNew);
 
     parts.supervisor.adoptLocal();
-    const isControllerAlive = parts.keeper.adopt();
+    parts.keeper.adopt();
     if (launch.resume) await this.#openWantedPort(parts, record);
     folders.writeLaunch({ ...this.#settings.start, launch: { ...launch, resume: false }, instanceId, createdAt });
     await this.#ports.links.start(parts.desk);
     const { instance: name, stateDir } = launch;
     folders.writeInstanceFile({ id: instanceId, name, stateDir, createdAt });
     parts.session.start(store);
-    if (!isControllerAlive) void parts.session.revokeLead("any");
     parts.keeper.start();
     this.#startTicking();
   }
@@ -130,9 +133,9 @@ export class Agent {
       onForeignLeader: (leader) => this.#onForeignLeader(leader),
       onLead: () => this.#onLead(),
       mayStartController: () => this.#ports.folders.hasStore(),
-      onControllerDeath: (pid, deaths) => {
+      onControllerDeath: (deaths) => {
         parts.desk.setLeader(this.#foreignLeader);
-        void parts.session.revokeLead(pid);
+        void parts.session.revokeDeadLead();
         this.#judgeStart(deaths);
       },
     });
@@ -192,13 +195,29 @@ export class Agent {
     }
   }
 
-  async #clearFailedStart(isNew: boolean): Promise<void> {
+  async #finish(over: Over, isNew: boolean): Promise<AgentEnd> {
+    switch (over.kind) {
+      case "ending":
+        await endNode({ ...this.#ports, ...this.#parts!, untilErased: this.#erased.promise }, over.ending);
+        return { kind: "ended" };
+      case "start-failed":
+        return { ...over, left: await this.#clearFailedStart(isNew) };
+      case "lock-lost":
+        return over;
+      default:
+        return assertNever(over);
+    }
+  }
+
+  async #clearFailedStart(isNew: boolean): Promise<"nothing" | "processes"> {
     const { folders } = this.#ports;
     await this.#parts?.keeper.end(0);
     await this.#parts?.session.stop();
     this.#parts?.supervisor.stop();
+    if ((this.#parts?.supervisor.countLiving("all") ?? 0) > 0) return "processes";
     if (isNew) folders.removeState();
-    if (isNew || this.#parts?.supervisor.countLiving("all") === 0) folders.clearRun();
+    folders.clearRun();
+    return "nothing";
   }
 
   // ── news

@@ -1,5 +1,4 @@
 /** Puts the parts of an agent together: what each needs of the others, and nothing else. */
-import type { ServeError } from "../base/serve-error.ts";
 import type { InstanceId, NodeName } from "../model/ids.ts";
 import type { Keys } from "../model/keys.ts";
 import type { AgentLaunch, SavedLaunch } from "../model/launch.ts";
@@ -19,7 +18,7 @@ import type { Random } from "../ports/random.ts";
 import type { Store } from "../ports/store.ts";
 import { ActorStarter } from "./actor-starter.ts";
 import { ActorSupervisor } from "./actor-supervisor.ts";
-import { ControllerKeeper } from "./controller-keeper.ts";
+import { type ControllerDeaths, ControllerKeeper } from "./controller-keeper.ts";
 import { LinkDesk } from "./link-desk.ts";
 import { ListenerTable } from "./listener-table.ts";
 import { StoreSession } from "./store-session.ts";
@@ -57,10 +56,7 @@ export interface Wiring {
   readonly onForeignLeader: (leader: Leader | undefined) => void;
   readonly onLead: () => void;
   readonly mayStartController: () => boolean;
-  readonly onControllerDeath: (
-    pid: number,
-    deaths: { readonly beforeFirstLead: number; readonly failure: ServeError | undefined },
-  ) => void;
+  readonly onControllerDeath: (deaths: ControllerDeaths) => void;
 }
 
 export interface NodeParts {
@@ -88,10 +84,10 @@ export function assemble(ports: AgentPorts, settings: AgentSettings, wiring: Wir
   const supervisor = new ActorSupervisor({ ...common, starter, onChange: (actor) => session.changed(actor) });
   const keeper = new ControllerKeeper(common, keeperSettings(ports, settings, wiring), {
     mayStart: wiring.mayStartController,
-    onDeath: ({ pid }, deaths) => wiring.onControllerDeath(pid, deaths),
+    onDeath: wiring.onControllerDeath,
   });
   const session: StoreSession = new StoreSession(
-    { ...ports, supervisor, openStore: wiring.openStore },
+    { ...ports, supervisor, openStore: wiring.openStore, livingController: () => keeper.pid() },
     { keys: settings.keys, instanceId, node: nodeRecord(ports, settings) },
     { onPhase: wiring.onPhase, onForeignLeader: wiring.onForeignLeader },
   );

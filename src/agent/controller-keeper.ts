@@ -94,8 +94,9 @@ export class ControllerKeeper {
     this.#tick();
   }
 
-  hasLivingProcess(): boolean {
-    return this.#view.life.kind === "up";
+  /** Undefined = none lives. */
+  pid(): number | undefined {
+    return this.#view.life.kind === "up" ? this.#view.life.process.pid : undefined;
   }
 
   /** Undefined = welcome; else why this process is not the controller of this node. */
@@ -245,7 +246,7 @@ export class ControllerKeeper {
       ...exit,
       failure: failure?.code,
     });
-    this.#events.onDeath(process, { beforeFirstLead: this.#hasEverLed ? 0 : this.#deathsBeforeLead, failure });
+    this.#events.onDeath({ beforeFirstLead: this.#hasEverLed ? 0 : this.#deathsBeforeLead, failure });
     if (this.#mode === "keeping" && this.#view.life.kind === "down") {
       this.#lookIn(Math.max(0, this.#view.life.notBefore - supervision.now()));
     }

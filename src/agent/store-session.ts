@@ -25,6 +25,8 @@ export interface SessionParts {
   readonly supervisor: ActorSupervisor;
   readonly log: Log;
   readonly openStore: () => Promise<Store>;
+  /** Pid of this node's controller, if it lives. */
+  readonly livingController: () => number | undefined;
 }
 
 export interface SessionSettings {
@@ -74,18 +76,22 @@ export class StoreSession {
     this.#store?.nudge();
   }
 
-  /** Takes the lead from a controller of this node that is known to be dead. Never rejects: a lease lapses by itself, later. */
-  async revokeLead(pid: number | "any"): Promise<void> {
-    const { keys, node } = this.#settings;
+  /** Takes the lead from a dead controller of this node. Never rejects: a lease lapses by itself, later. */
+  async revokeDeadLead(): Promise<void> {
     try {
-      const found = await this.#store?.get(keys.leader);
-      if (found === undefined || found.lease === undefined) return;
-      const leader = JSON.parse(found.value) as LeaderRecord;
-      if (leader.node !== node.node || (pid !== "any" && leader.pid !== pid)) return;
-      await this.#store?.revokeLease(found.lease);
+      if (this.#store !== undefined) await this.#revokeDeadLead(this.#store);
     } catch (error) {
       this.#parts.log.warn("lead-not-revoked", { error: messageOf(error) });
     }
+  }
+
+  async #revokeDeadLead(store: Store): Promise<void> {
+    const { keys, node } = this.#settings;
+    const found = await store.get(keys.leader);
+    if (found?.lease === undefined) return;
+    const leader = JSON.parse(found.value) as LeaderRecord;
+    if (leader.node === node.node && leader.pid !== this.#parts.livingController())
+      await store.revokeLease(found.lease);
   }
 
   /** Writes the last rows, gives the registration back and closes the store. */
@@ -133,6 +139,7 @@ export class StoreSession {
   async #begin(store: Store): Promise<void> {
     const { supervisor, ledger, log } = this.#parts;
     const { keys, node } = this.#settings;
+    await this.#revokeDeadLead(store);
     const nodeIncarnation = ledger.nextNodeIncarnation();
     const rowOf = (actor: ActorName) => supervisor.rowOf(actor, { node: node.node, nodeIncarnation });
     const record = { ...node, incarnation: nodeIncarnation };

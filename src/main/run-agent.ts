@@ -1,0 +1,109 @@
+/**
+ * The agent's process from lock to exit: builds an Agent on the real world and runs it. Exit status: 0 when the node has ended as it
+ * should, 1 otherwise; a person's start finds the reason in `<run>/start-<pid>.json`.
+ */
+import { mkdirSync } from "node:fs";
+import { availableParallelism, hostname, totalmem } from "node:os";
+import { openActorLedger } from "../adapters/actor-files.ts";
+import { openInstanceFolders } from "../adapters/instance-folders.ts";
+import { tryAcquireLock } from "../adapters/kernel-lock.ts";
+import { createLinkServer } from "../adapters/link-server.ts";
+import { createListenSockets } from "../adapters/listen-sockets.ts";
+import { createPinoLog } from "../adapters/pino-log.ts";
+import { ensurePrivateFolder } from "../adapters/places.ts";
+import { processHost } from "../adapters/processes.ts";
+import { openSqliteStore } from "../adapters/sqlite-store.ts";
+import { leaveStartFailure } from "../adapters/start-failure.ts";
+import { createSystemClock } from "../adapters/system-clock.ts";
+import { createSystemRandom } from "../adapters/system-random.ts";
+import { Agent, type AgentPorts, type AgentSettings } from "../agent/agent.ts";
+import { isServeError, ServeError } from "../base/serve-error.ts";
+import type { InstanceName } from "../model/ids.ts";
+import { keysOf } from "../model/keys.ts";
+import type { AgentLaunch } from "../model/launch.ts";
+import { runFiles, stateFiles } from "../model/places.ts";
+import type { Entries } from "../ports/entries.ts";
+import type { NodeLock } from "../ports/node-lock.ts";
+
+/** `programs`: what it starts. Never returns. */
+export async function runAgent(launch: AgentLaunch, programs: Entries): Promise<never> {
+  process.title = `maitred agent ${launch.instance}`;
+  try {
+    process.exit(await holdLockAndRun(launch, programs));
+  } catch (error) {
+    console.error(isServeError(error) ? error.message : error);
+    if (launch.resume) leaveStartFailure(launch.runDir, error);
+    process.exit(1);
+  }
+}
+
+/** Answers the exit status. Whoever is still alive when it is not 0 goes on without this agent. */
+async function holdLockAndRun(launch: AgentLaunch, programs: Entries): Promise<number> {
+  ensurePrivateFolder(launch.runDir);
+  const lock = tryAcquireLock(runFiles(launch.runDir).lock);
+  if (lock === undefined) {
+    const error = new ServeError("instance-exists", `an agent of ${launch.stateDir} runs already.`);
+    if (launch.resume) leaveStartFailure(launch.runDir, error);
+    return 1;
+  }
+  const agent = new Agent(portsOf(launch, programs, lock), settingsOf(launch));
+  endOnSignals(agent);
+  const end = await agent.run();
+  if (end.kind === "lock-lost") return 1;
+  if (end.kind === "start-failed") leaveStartFailure(launch.runDir, end.error);
+  if (end.kind === "ended" || end.left === "nothing") lock.removeAndRelease();
+  return end.kind === "ended" ? 0 : 1;
+}
+
+function portsOf(launch: AgentLaunch, programs: Entries, lock: NodeLock): AgentPorts {
+  const { stateDir, runDir, instance, node } = launch;
+  const state = stateFiles(stateDir);
+  const clock = createSystemClock();
+  const log = createPinoLog({ fields: { process: "agent", instance, node } });
+  mkdirSync(state.logs, { recursive: true, mode: 0o700 });
+  return {
+    clock,
+    random: createSystemRandom(),
+    log,
+    processes: processHost(),
+    ledger: openActorLedger(stateDir),
+    folders: openInstanceFolders({ stateDir, runDir }),
+    lock,
+    links: createLinkServer(runFiles(runDir).agentSocket),
+    sockets: createListenSockets(),
+    entries: programs,
+    openStore: async (onCommit) => {
+      const onBackgroundError = (error: unknown) => log.warn("store-background-error", { error });
+      return openSqliteStore({ path: state.store, clock, onCommit, onBackgroundError });
+    },
+  };
+}
+
+const settingsOf = (launch: AgentLaunch): AgentSettings => ({
+  launch,
+  start: {
+    execPath: process.execPath,
+    entry: process.argv[1]!,
+    cwd: process.cwd(),
+    env: Object.fromEntries(Object.entries(process.env).filter((entry) => entry[1] !== undefined)) as Record<
+      string,
+      string
+    >,
+  },
+  keys: keysOf(launch.instance as InstanceName),
+  host: { hostname: hostname(), cpus: availableParallelism(), memoryBytes: totalmem() },
+});
+
+function endOnSignals(agent: Agent): void {
+  let signals = 0;
+  const onSignal = () => {
+    signals++;
+    if (signals === 1) agent.requestEnd();
+    else {
+      agent.killEverything();
+      process.exit(1);
+    }
+  };
+  process.on("SIGTERM", onSignal);
+  process.on("SIGINT", onSignal);
+}

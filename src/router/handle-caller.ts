@@ -1,0 +1,179 @@
+/**
+ * Sends the calls of handles through a router. What a handle turns its properties into (methods, the door, `fetch`) becomes one query
+ * each; deadline, request id and cancellation of the query that the calling code works on are passed on.
+ * The words of user code stand on this floor too and are handed in: `CallWords` is what is needed of them.
+ */
+
+import { ServeError } from "../base/serve-error.ts";
+import { encodeValue } from "../core/wire/values.ts";
+import { MAX_BODY_BYTES } from "../model/limits.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Random } from "../ports/random.ts";
+import { type CallEnds, type CallOutcome, HandleCall, type SurroundingQuery } from "./handle-call.ts";
+import { bodyOf, flatHeadersOf } from "./http-response.ts";
+import type { RouterQuery } from "./query-types.ts";
+import type { Router } from "./router.ts";
+
+export type CallResult = Promise<unknown> & AsyncIterable<unknown> & { cancel(reason?: unknown): void };
+
+export interface CallWords {
+  /** Makes the result that the user holds, and the way to settle it. */
+  openCall(cancel: (reason: unknown) => void): CallOutcome & { readonly result: CallResult };
+  /** The query that is being handled by the running code. */
+  currentQuery(): SurroundingQuery | undefined;
+}
+
+export interface CallOptions {
+  readonly shardKey?: string | undefined;
+  readonly timeoutMs?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly idempotent?: boolean | undefined;
+}
+
+interface Send {
+  readonly headers?: Record<string, string> | undefined;
+  readonly query?: Record<string, string> | undefined;
+  readonly method?: string | undefined;
+}
+
+/** The calls to one endpoint. None of them throws: what goes wrong is in the result. */
+export interface HandleCaller {
+  callMethod(method: string, args: readonly unknown[], options: CallOptions): CallResult;
+  callDoor(body: unknown, send: Send, options: CallOptions): CallResult;
+  fetch(request: Request, options: CallOptions): Promise<Response>;
+}
+
+/** Gives the caller of an endpoint. */
+export type HandleCallers = (endpoint: string) => HandleCaller;
+
+export interface HandleCallerPorts {
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+const SAFE_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
+
+export function createHandleCallers(router: Router, words: CallWords, ports: HandleCallerPorts): HandleCallers {
+  // One drawn number a process and a counter: an id of its own for each call would cost as much as the rest of the call.
+  const prefix = ports.random.id().slice(0, 12);
+  let count = 0;
+  const nextId = () => {
+    count += 1;
+    return `${prefix}-${count.toString(36)}`;
+  };
+  const callers = new Map<string, HandleCaller>();
+  return (endpoint) => {
+    let caller = callers.get(endpoint);
+    if (caller === undefined) {
+      caller = new EndpointCaller(endpoint, { router, words, nextId });
+      callers.set(endpoint, caller);
+    }
+    return caller;
+  };
+}
+
+interface CallerWorld {
+  readonly router: Router;
+  readonly words: CallWords;
+  readonly nextId: () => string;
+}
+
+class EndpointCaller implements HandleCaller {
+  readonly #endpoint: string;
+  readonly #world: CallerWorld;
+
+  constructor(endpoint: string, world: CallerWorld) {
+    this.#endpoint = endpoint;
+    this.#world = world;
+  }
+
+  callMethod(method: string, args: readonly unknown[], options: CallOptions): CallResult {
+    return this.#call(options, (common) => ({
+      kind: "method",
+      name: method,
+      ...common,
+      body: encodeValue(args),
+      safeMethod: false,
+    }));
+  }
+
+  callDoor(body: unknown, send: Send, options: CallOptions): CallResult {
+    return this.#call(options, (common) => {
+      const method = (send.method ?? "POST").toUpperCase();
+      return {
+        kind: "door",
+        method,
+        headers: flatHeadersOf(send.headers ?? {}),
+        query: send.query ?? {},
+        ...common,
+        body: body === undefined ? undefined : encodeValue(body),
+        safeMethod: SAFE_METHODS.has(method),
+      };
+    });
+  }
+
+  async fetch(request: Request, options: CallOptions): Promise<Response> {
+    // Asked before the first wait: it belongs to the code that calls.
+    const surrounding = this.#world.words.currentQuery();
+    const common = this.#common(options, surrounding);
+    const signals = options.signal === undefined ? [request.signal] : [request.signal, options.signal];
+    const body = await bodyOf(request);
+    return new Promise((resolve, reject) => {
+      const outcome: CallOutcome = { resolve: (response) => resolve(response as Response), reject };
+      new HandleCall(this.#endpoint, outcome, { signals, surrounding }).send(this.#world.router, {
+        kind: "http",
+        method: request.method,
+        url: request.url,
+        params: {},
+        headers: flatHeadersOf(request.headers),
+        callMethod: undefined,
+        ...common,
+        body,
+        safeMethod: SAFE_METHODS.has(request.method),
+      });
+    });
+  }
+
+  #call(options: CallOptions, queryOf: (common: CommonFields) => RouterQuery): CallResult {
+    const { words, router } = this.#world;
+    const surrounding = words.currentQuery();
+    const ends: CallEnds = { surrounding, signals: options.signal === undefined ? NO_SIGNALS : [options.signal] };
+    const open = words.openCall((reason) => call.cancel(reason));
+    const call = new HandleCall(this.#endpoint, open, ends);
+    try {
+      const query = queryOf(this.#common(options, surrounding));
+      if (query.body !== undefined && query.body.length > MAX_BODY_BYTES) throw this.#tooLarge();
+      call.send(router, query);
+    } catch (error) {
+      // An argument that cannot cross, or a `toJSON` of one that throws.
+      open.reject(error);
+    }
+    return open.result;
+  }
+
+  #common(options: CallOptions, surrounding: SurroundingQuery | undefined): CommonFields {
+    return {
+      endpoint: this.#endpoint,
+      requestId: surrounding?.requestId ?? this.#world.nextId(),
+      shardKey: options.shardKey,
+      traceparent: undefined,
+      timeoutMs: options.timeoutMs,
+      notAfter: surrounding?.deadline,
+      idempotent: options.idempotent,
+    };
+  }
+
+  #tooLarge(): ServeError {
+    return new ServeError(
+      "body-too-large",
+      `endpoint "${this.#endpoint}": the arguments are larger than ${MAX_BODY_BYTES} bytes. Send them in parts.`,
+    );
+  }
+}
+
+type CommonFields = Pick<
+  RouterQuery,
+  "endpoint" | "requestId" | "shardKey" | "traceparent" | "timeoutMs" | "notAfter" | "idempotent"
+>;
+
+const NO_SIGNALS: readonly AbortSignal[] = [];
