@@ -84,6 +84,7 @@ const newLines = async (path: string, positions: Map<string, Position>, process:
 };
 
 const timeOf = (text: string): number | undefined => {
-  const found = /^\{.*?"time":(\d{13})/.exec(text)?.[1];
-  return found === undefined ? undefined : Number(found);
+  const found = /^\{.*?"time":"([^"]+)"/.exec(text)?.[1];
+  const time = found === undefined ? Number.NaN : Date.parse(found);
+  return Number.isNaN(time) ? undefined : time;
 };

@@ -175,13 +175,7 @@ export class Agent {
   }
 
   /** A start that a person waits for fails when its controller cannot run; later, or with actors to look after, the agent goes on trying. */
-  #judgeStart({
-    beforeFirstLead,
-    failure,
-  }: {
-    readonly beforeFirstLead: number;
-    readonly failure: ServeError | undefined;
-  }): void {
+  #judgeStart({ beforeFirstLead, failure }: ControllerDeaths): void {
     const isStarting = this.#settings.launch.resume && !this.#hasLed && !this.#isEnding;
     if (!isStarting || this.#parts!.supervisor.countLiving("all") > 0) return;
     if (failure !== undefined && !failure.retryable) this.#over.resolve({ kind: "start-failed", error: failure });

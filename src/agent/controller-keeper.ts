@@ -52,11 +52,15 @@ export interface KeeperSettings {
 export interface KeeperEvents {
   /** Asked before each start: without a store a controller would make a new, empty one. */
   mayStart(): boolean;
-  /** A controller process has ended: its lead is over. `failure`: its own word on why it could not start. */
-  onDeath(
-    process: ProcessIdentity,
-    deaths: { readonly beforeFirstLead: number; readonly failure: ServeError | undefined },
-  ): void;
+  /** A controller process has ended: its lead is over. */
+  onDeath(deaths: ControllerDeaths): void;
+}
+
+export interface ControllerDeaths {
+  /** Controllers that have ended while none of this agent's life had led; 0 once one has. */
+  readonly beforeFirstLead: number;
+  /** The last one's own word on why it could not start. */
+  readonly failure: ServeError | undefined;
 }
 
 export class ControllerKeeper {

@@ -48,7 +48,10 @@ const createTerminal = (): Terminal => {
   };
 };
 
-const tailLogs = async ({ stateDir, of, follow, sinceMs }: LogOptions, onLine: (line: string) => void): Promise<void> => {
+const tailLogs = async (
+  { stateDir, of, follow, sinceMs }: LogOptions,
+  onLine: (line: string) => void,
+): Promise<void> => {
   const ended = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => ended.abort());
   await readLogs({ folder: stateFiles(stateDir).logs, of, sinceMs, follow, signal: ended.signal }, onLine);
@@ -73,7 +76,15 @@ const probeApp = (file: string): Promise<AppPlan> =>
         else reject(fromErrorBody(error ?? { code: "internal", message: "the probe said nothing." }));
         return;
       }
-      const how = signal === "SIGKILL" ? `did not finish within ${PROBE_TIMEOUT_MS / 1_000} s` : `ended the process (${signal ?? `exit ${status}`})`;
-      reject(new ServeError("module-load-failed", `module ${file}: its import ${how}. Import must end; start work in a handler or in start().`));
+      const how =
+        signal === "SIGKILL"
+          ? `did not finish within ${PROBE_TIMEOUT_MS / 1_000} s`
+          : `ended the process (${signal ?? `exit ${status}`})`;
+      reject(
+        new ServeError(
+          "module-load-failed",
+          `module ${file}: its import ${how}. Import must end; start work in a handler or in start().`,
+        ),
+      );
     });
   });

@@ -14,8 +14,8 @@ import { createSystemRandom } from "../adapters/system-random.ts";
 import type { Client, ConnectOptions, StartOptions } from "../api/api.ts";
 import { ServeError } from "../base/serve-error.ts";
 import { ServeClient } from "../client/client.ts";
-import { GONE_INTERVAL_MS } from "../model/limits.ts";
 import type { ApiListener } from "../model/launch.ts";
+import { GONE_INTERVAL_MS } from "../model/limits.ts";
 import { type InstanceFile, runFiles } from "../model/places.ts";
 import type { HttpConfig } from "../model/records.ts";
 import { openProgramHandles } from "./program-handles.ts";
@@ -23,7 +23,8 @@ import { openProgramHandles } from "./program-handles.ts";
 export const startInstance = async (options: StartOptions): Promise<Client> => {
   const life = options.detached === true ? "detached" : "mine";
   const { client } = await launchAndConnect({
-    instance: options.instance ?? process.env["MAITRED_INSTANCE"] ?? (life === "mine" ? `program-${process.pid}` : "default"),
+    instance:
+      options.instance ?? process.env["MAITRED_INSTANCE"] ?? (life === "mine" ? `program-${process.pid}` : "default"),
     http: definedOnly(options.http ?? {}),
     stateDir: options.stateDir,
     api: undefined,
@@ -90,7 +91,11 @@ export const connectTo = (living: LivingInstance, as: "owned" | "guest" = "guest
 };
 
 const connectByAddress = (address: string, token: string | undefined): Promise<ServeClient> => {
-  if (token === undefined) throw new ServeError("unauthorized", `connecting to ${address} needs a token: the file \`token\` of the instance's state folder.`);
+  if (token === undefined)
+    throw new ServeError(
+      "unauthorized",
+      `connecting to ${address} needs a token: the file \`token\` of the instance's state folder.`,
+    );
   const random = createSystemRandom();
   return ServeClient.connect({
     transport: createHttpControlTransport({ kind: "tcp", url: address, token }),
@@ -99,7 +104,10 @@ const connectByAddress = (address: string, token: string | undefined): Promise<S
     isGone: () => false,
     instance: address,
     handle: () => {
-      throw new ServeError("not-implemented", "handles over a TCP connection are not in this version; call the endpoint over HTTP.");
+      throw new ServeError(
+        "not-implemented",
+        "handles over a TCP connection are not in this version; call the endpoint over HTTP.",
+      );
     },
     disconnect: async () => {},
     untilGone: async () => {},

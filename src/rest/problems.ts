@@ -44,9 +44,12 @@ const problem = (code: string, detail: string, details: Readonly<Record<string, 
 /** All problems of one body as one error: `numReplicas must be …; maxSurge must …`. */
 export const schemaError = (error: z.core.$ZodError, schema: z.core.$ZodType): ServeError => {
   const issues = error.issues.flatMap((issue) => sentencesOf(issue, schema));
-  return Object.assign(new ServeError("config-invalid", `${issues.join("; ")}.`, { details: { issues } }), {
-    [SUBJECTLESS]: true,
-  });
+  return Object.assign(
+    new ServeError("config-invalid", `${issues.join("; ").replace(/([^?])$/, "$1.")}`, { details: { issues } }),
+    {
+      [SUBJECTLESS]: true,
+    },
+  );
 };
 
 const sentencesOf = (issue: z.core.$ZodIssue, schema: z.core.$ZodType): readonly string[] => {

@@ -16,7 +16,7 @@ import {
   type ReplicaClientPorts,
   type ReplicaOwner,
   type Returned,
-  type RouterIdentity,
+  type WireIdentity,
 } from "./replica-client.ts";
 
 export interface PoolOwner {
@@ -30,7 +30,7 @@ export interface PoolOwner {
 
 export interface PoolSettings {
   readonly tag: BackendTag;
-  readonly identity: RouterIdentity;
+  readonly identity: WireIdentity;
   readonly random: () => number;
 }
 

@@ -6,7 +6,7 @@ import { fromErrorBody, ServeError } from "../base/serve-error.ts";
 import { decodeValue } from "../core/wire/values.ts";
 import { ERROR_CODES, isErrorCode } from "../model/error-codes.ts";
 import { MAX_BODY_BYTES } from "../model/limits.ts";
-import type { FlatHeaders, ReplyHead, WireFailure } from "../model/wire.ts";
+import type { ReplyHead, WireFailure } from "../model/wire.ts";
 import { responseOf } from "./http-response.ts";
 import { type PartSource, PartStream } from "./part-stream.ts";
 import type { Part, ReplySink, RouterQuery, SentQuery } from "./query-types.ts";
@@ -64,9 +64,14 @@ export class HandleCall implements ReplySink, PartSource, CancelListener {
   send(router: Router, query: RouterQuery): void {
     if (this.#isOver) return;
     const { signals, surrounding } = this.#ends;
-    if (surrounding?.isCancelled === true) return this.queryCancelled(surrounding.cancelReason);
     const aborted = signals.find((signal) => signal.aborted);
-    if (aborted !== undefined) return this.cancel(aborted.reason);
+    if (surrounding?.isCancelled === true) this.queryCancelled(surrounding.cancelReason);
+    else if (aborted !== undefined) this.cancel(aborted.reason);
+    else this.#go(router, query);
+  }
+
+  #go(router: Router, query: RouterQuery): void {
+    const { signals, surrounding } = this.#ends;
     surrounding?.onCancel(this);
     for (const signal of signals) signal.addEventListener("abort", this.#onAbort, { once: true });
     this.#sent = router.send(query, this);
@@ -82,36 +87,34 @@ export class HandleCall implements ReplySink, PartSource, CancelListener {
   // ── from the router
 
   onReply(head: ReplyHead, body: Uint8Array, part: Part): void {
-    switch (head.kind) {
-      case "value":
-        if (part === "end") return this.#finish(body);
-        this.#answer = { kind: "value", parts: [], size: 0 };
-        break;
-      case "items": {
-        const stream = new PartStream<unknown>(this);
-        this.#answer = { kind: "items", stream };
-        this.#outcome.resolve(stream);
-        break;
-      }
-      default:
-        return this.#respond(head, body, part);
+    if (part === "end" && head.kind !== "items") {
+      this.#end();
+      this.#settle(() => (head.kind === "value" ? decodeValue(body) : responseOf(head, body)));
+      return;
+    }
+    if (head.kind === "value") this.#answer = { kind: "value", parts: [], size: 0 };
+    else if (head.kind === "items") {
+      const stream = new PartStream<unknown>(this);
+      this.#answer = { kind: "items", stream };
+      this.#outcome.resolve(stream);
+    } else {
+      const stream = new PartStream<Uint8Array>(this);
+      this.#answer = { kind: "http", stream };
+      this.#settle(() => responseOf(head, stream));
     }
     this.onData(body, part);
   }
 
   onData(bytes: Uint8Array, part: Part): void {
     const answer = this.#answer;
-    switch (answer.kind) {
-      case "value":
-        return this.#gather(answer, bytes, part);
-      case "items":
-        if (bytes.length > 0) this.#addItem(answer.stream, bytes);
-        break;
-      case "http":
-        if (bytes.length > 0) answer.stream.add(bytes, bytes.length);
-        break;
-      default:
-        return;
+    if (answer.kind === "none") return;
+    if (answer.kind === "value") {
+      this.#gather(answer, bytes, part);
+      return;
+    }
+    if (bytes.length > 0) {
+      if (answer.kind === "items") this.#addItem(answer.stream, bytes);
+      else answer.stream.add(bytes, bytes.length);
     }
     if (part === "end") this.#complete(answer.stream);
   }
@@ -139,18 +142,6 @@ export class HandleCall implements ReplySink, PartSource, CancelListener {
     this.cancel((event.target as AbortSignal).reason);
   };
 
-  #respond(head: { readonly status: number; readonly headers: FlatHeaders }, body: Uint8Array, part: Part): void {
-    if (part === "end") {
-      this.#end();
-      this.#settle(() => responseOf(head, body));
-      return;
-    }
-    const stream = new PartStream<Uint8Array>(this);
-    this.#answer = { kind: "http", stream };
-    this.#settle(() => responseOf(head, stream));
-    this.onData(body, part);
-  }
-
   #gather(answer: Extract<Answer, { kind: "value" }>, bytes: Uint8Array, part: Part): void {
     answer.parts.push(bytes);
     answer.size += bytes.length;
@@ -162,12 +153,10 @@ export class HandleCall implements ReplySink, PartSource, CancelListener {
         ),
       );
     } else if (part === "more") this.#sent?.consumed(bytes.length);
-    else this.#finish(Buffer.concat(answer.parts));
-  }
-
-  #finish(bytes: Uint8Array): void {
-    this.#end();
-    this.#settle(() => decodeValue(bytes));
+    else {
+      this.#end();
+      this.#settle(() => decodeValue(Buffer.concat(answer.parts)));
+    }
   }
 
   #addItem(stream: PartStream<unknown>, bytes: Uint8Array): void {

@@ -1,16 +1,13 @@
 /**
  * A router's side of one replica: which of its queries are there, and what may be sent. Keeps a lazy connection; hands every query back
  * to its owner that did not get an answer, saying whether it can have run.
- *
- * What is in flight is held below a window. It is the backend's limit until the replica refuses (others use its slots too): then it
- * shrinks to what is running, nothing is sent until the replica has sent one SLOT for each refusal, and every answer widens it by one.
  */
 
 import { END, MORE } from "../core/wire/frame-writer.ts";
 import type { Frame, ProtocolError } from "../core/wire/frames.ts";
 import { isProtocolError, protocolError } from "../core/wire/frames.ts";
 import { decodeCount, decodeFailure, decodeRefuse, decodeReplyHead } from "../core/wire/heads.ts";
-import { MAX_STREAM_ID, MAX_STREAMS_PER_CONNECTION, STREAM_WINDOW_BYTES } from "../model/limits.ts";
+import { MAX_STREAM_ID, STREAM_WINDOW_BYTES } from "../model/limits.ts";
 import type { ReplicaEntry } from "../model/longpoll.ts";
 import { FLAG_END, FRAME, WIRE_PROTOCOL, type WireFailure } from "../model/wire.ts";
 import type { Log } from "../ports/log.ts";
@@ -18,6 +15,7 @@ import { deadlinePassed, headTooLarge, noReplica, replicaLost, wireBroken } from
 import type { OpenQuery, QueryPlace } from "./open-query.ts";
 import type { Candidate } from "./replica-choice.ts";
 import { ReplicaHealth } from "./replica-health.ts";
+import { SlotWindow } from "./slot-window.ts";
 import { WireConnection, type WireEnd, type WireEvents, type WirePorts } from "./wire-connection.ts";
 
 /** Why a query came back. Only `lost` can have run. */
@@ -37,7 +35,7 @@ export interface ReplicaClientPorts extends WirePorts {
   readonly log: Log;
 }
 
-export interface RouterIdentity {
+export interface WireIdentity {
   readonly instanceId: string;
   /** Who connects, for the replica's log. */
   readonly peer: string;
@@ -50,7 +48,7 @@ export class ReplicaClient implements Candidate, QueryPlace, WireEvents {
   readonly entry: ReplicaEntry;
   inFlight = 0;
   readonly #ports: ReplicaClientPorts;
-  readonly #identity: RouterIdentity;
+  readonly #identity: WireIdentity;
   readonly #owner: ReplicaOwner;
   readonly #health: ReplicaHealth;
   #connection: WireConnection | undefined;
@@ -59,41 +57,36 @@ export class ReplicaClient implements Candidate, QueryPlace, WireEvents {
   /** Wait for HELLO. */
   readonly #unsent = new Set<OpenQuery>();
   #lastStreamId = 0;
-  #limit: number;
-  #window: number;
-  #owedSlots = 0;
+  readonly #slots: SlotWindow;
   /** This connection takes no new queries: it has said GOAWAY, or its stream ids are used up. */
   #isLeaving = false;
   #isRetired = false;
 
   constructor(
     ports: ReplicaClientPorts,
-    who: { readonly entry: ReplicaEntry; readonly identity: RouterIdentity; readonly limit: number },
+    who: { readonly entry: ReplicaEntry; readonly identity: WireIdentity; readonly limit: number },
     owner: ReplicaOwner,
   ) {
     this.#ports = ports;
     this.entry = who.entry;
     this.#identity = who.identity;
     this.#owner = owner;
-    this.#limit = Math.min(who.limit, MAX_STREAMS_PER_CONNECTION);
-    this.#window = this.#limit;
+    this.#slots = new SlotWindow(who.limit);
     this.#health = new ReplicaHealth(ports.clock, () => owner.freed());
   }
 
   get readiness(): Candidate["readiness"] {
-    if (this.#isRetired || this.#isLeaving || this.#owedSlots > 0 || this.inFlight >= this.#window) return "unready";
+    if (this.#isRetired || this.#isLeaving || !this.#slots.allows(this.inFlight)) return "unready";
     const { state } = this.#health;
     return state === "fit" ? "ready" : state === "suspect" ? "suspect" : "unready";
   }
 
   get owesSlot(): boolean {
-    return this.#owedSlots > 0;
+    return this.#slots.isOwed;
   }
 
   setLimit(limit: number): void {
-    const before = this.#limit;
-    this.#limit = Math.min(limit, MAX_STREAMS_PER_CONNECTION);
-    this.#window = this.#window === before ? this.#limit : Math.min(this.#window, this.#limit);
+    this.#slots.setLimit(limit);
   }
 
   /** The caller has asked `readiness`, or was offered a slot. */
@@ -296,8 +289,7 @@ export class ReplicaClient implements Candidate, QueryPlace, WireEvents {
     this.#streams.delete(query.streamId);
     this.#left(query);
     if (refusal.reason === "busy") {
-      this.#owedSlots += 1;
-      this.#window = Math.max(1, this.inFlight);
+      this.#slots.refused(this.inFlight);
       this.#owner.returned(query, BUSY);
       return undefined;
     }
@@ -308,8 +300,7 @@ export class ReplicaClient implements Candidate, QueryPlace, WireEvents {
   }
 
   #slot(): void {
-    // One that was not owed is an offer as good as any.
-    if (this.#owedSlots > 0) this.#owedSlots -= 1;
+    this.#slots.offered();
     if (!this.#isRetired && !this.#isLeaving) this.#owner.slotOffered(this);
   }
 
@@ -338,7 +329,7 @@ export class ReplicaClient implements Candidate, QueryPlace, WireEvents {
     this.#streams.delete(query.streamId);
     this.#left(query);
     this.#health.answered();
-    if (this.#owedSlots === 0 && this.#window < this.#limit) this.#window += 1;
+    this.#slots.answered();
   }
 
   #afterStream(): void {
@@ -369,8 +360,7 @@ export class ReplicaClient implements Candidate, QueryPlace, WireEvents {
     this.#unsent.clear();
     this.inFlight = 0;
     this.#lastStreamId = 0;
-    this.#owedSlots = 0;
-    this.#window = this.#limit;
+    this.#slots.reset();
     this.#isLeaving = false;
   }
 

@@ -1,0 +1,39 @@
+import { expect, test } from "vitest";
+import { parseDuration, parseModule, parsePort, parseSettings, parseShares } from "./arguments.ts";
+
+test("shares are read as percent or as fraction", () => {
+  expect(parseShares(["iris:v1=90%", "iris:v2=0.1"])).toEqual({ "iris:v1": 0.9, "iris:v2": 0.1 });
+});
+
+test.each(["iris:v1", "=5%", "iris=%", "iris=lots"])("%s is no share", (word) => {
+  expect(() => parseShares([word])).toThrow(expect.objectContaining({ code: "usage" }));
+});
+
+test("a module reference ends in the name of an export, or not", () => {
+  expect(parseModule("./iris.ts#Iris")).toEqual({ module: "./iris.ts", export: "Iris" });
+  expect(parseModule("./iris.ts")).toEqual({ module: "./iris.ts" });
+});
+
+test("settings are JSON where they can be, and nested by a dot", () => {
+  expect(
+    parseSettings(["numReplicas=3", "envFile=.env", 'userConfig={"a":1}', "env.PORT=80", "resources.cpu=2"]),
+  ).toEqual({
+    numReplicas: 3,
+    envFile: ".env",
+    userConfig: { a: 1 },
+    env: { PORT: "80" },
+    resources: { cpu: 2 },
+  });
+});
+
+test("durations have a unit; a bare number is seconds", () => {
+  expect(["500ms", "30s", "5m", "2h", "7"].map(parseDuration)).toEqual([500, 30_000, 300_000, 7_200_000, 7_000]);
+  expect(() => parseDuration("soon")).toThrow(expect.objectContaining({ code: "usage" }));
+});
+
+test("ports are 0 to 65535", () => {
+  expect(parsePort("8000")).toBe(8000);
+  for (const text of ["65536", "-1", "http", "80.5"]) {
+    expect(() => parsePort(text)).toThrow(expect.objectContaining({ code: "usage" }));
+  }
+});

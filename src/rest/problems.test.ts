@@ -1,0 +1,54 @@
+import { expect, test } from "vitest";
+import type { z } from "zod";
+import { ServeError } from "../base/serve-error.ts";
+import { problemOf, schemaError } from "./problems.ts";
+import { backendConfigSchema, createBackendSchema, createEndpointSchema, setTrafficSchema } from "./schemas.ts";
+
+const messageFor = (schema: z.ZodType, body: unknown): string => {
+  const parsed = schema.safeParse(body, { reportInput: true });
+  if (parsed.success) throw new Error("the body was taken");
+  return problemOf(schemaError(parsed.error, schema), 'backend "resnet"').detail;
+};
+
+test("a misspelt key is named, with the key that was meant", () => {
+  expect(messageFor(backendConfigSchema, { numReplica: 3 })).toBe(
+    'backend "resnet": unknown key "numReplica". Did you mean "numReplicas"?',
+  );
+});
+
+test("a number in quotes is told to lose them", () => {
+  expect(messageFor(backendConfigSchema, { numReplicas: "3" })).toBe(
+    'backend "resnet": numReplicas must be a number, got "3" (string): remove the quotes.',
+  );
+});
+
+test("all problems of a body come together, each with its path", () => {
+  const message = messageFor(createBackendSchema, {
+    module: "file:///a.ts",
+    config: { numReplicas: 0, maxSurge: -1, resources: { cpus: 2 } },
+  });
+  expect(message).toContain("numReplicas must be at least 1, got 0 (number)");
+  expect(message).toContain("maxSurge must not be negative, got -1 (number)");
+  expect(message).toContain('unknown key "resources.cpus". Did you mean "cpu"?');
+});
+
+test("weights are numbers that are not negative", () => {
+  expect(messageFor(setTrafficSchema, { weights: { a: -1 } })).toContain("weights.a must not be negative");
+});
+
+test("an endpoint has a backend or traffic, not both", () => {
+  const both = { backend: "a", traffic: { a: 1 } };
+  expect(messageFor(createEndpointSchema, both)).toContain("needs either backend or traffic, not both");
+});
+
+test("an unknown method lists the known ones", () => {
+  expect(messageFor(createEndpointSchema, { backend: "a", methods: ["GIT"] })).toContain('must be one of "GET"');
+});
+
+test("an error of ours keeps its code, details and status; a bug shows nothing of itself", () => {
+  const known = problemOf(new ServeError("backend-unknown", "no such backend.", { details: { tag: "a" } }));
+  expect(known).toMatchObject({ status: 404, code: "backend-unknown", details: { tag: "a" } });
+  const bug = problemOf(new Error("secret of the house"));
+  expect(bug).toMatchObject({ status: 500, code: "internal" });
+  expect(JSON.stringify(bug)).not.toContain("secret");
+});
