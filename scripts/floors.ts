@@ -50,6 +50,7 @@ const FOLDERS: Readonly<Record<string, Folder>> = {
 };
 
 const MAX_LINES = 400;
+const PROGRAM_ROOT = "src/main/program.ts";
 const FRONT_DOOR = "src/index.ts";
 const EDGE_PACKAGES = ["zod", "fastify", "@fastify"];
 const TEST_PACKAGES = ["vitest", "fast-check"];
@@ -115,7 +116,8 @@ function refuseFile(file: string, from: Folder | undefined, target: string): str
   if (to === undefined) return "it stands on no floor of src.";
 
   if (from === undefined) {
-    return to.floor <= 5 ? undefined : `${to.is}; the user's door reaches floors up to 5 and starts processes by path.`;
+    // The client of a user's program is put together like a process; `serve` loads that root at its first use.
+    return to.floor <= 5 || target === PROGRAM_ROOT ? undefined : `${to.is}; the user's door reaches floors up to 5 and starts processes by path.`;
   }
   if (to.floor > from.floor) {
     return `${name} is floor ${from.floor}, ${targetName} is floor ${to.floor}, and imports only go down; move what both need down, or take a port and let main/ pass it in.`;

@@ -8,7 +8,7 @@ import { rmdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ServeError } from "../base/serve-error.ts";
-import type { AgentLaunch } from "../model/launch.ts";
+import { ACTOR_FILE_VARIABLE, type AgentLaunch, LISTEN_FD_VARIABLE } from "../model/launch.ts";
 import { MAX_START_ATTEMPTS_OF_INSTANCE, START_INSTANCE_TIMEOUT_MS, START_LOOK_INTERVAL_MS } from "../model/limits.ts";
 import { type InstanceFile, runFiles, stateFiles } from "../model/places.ts";
 import { openAgentLink } from "./agent-link.ts";
@@ -86,6 +86,7 @@ async function startAgent(launch: AgentLaunch, agentEntry: string, deadline: num
     while (performance.now() < deadline) {
       if (hasEnded(child)) return outcomeOf(launch, child);
       const file = markOf(instance) === stale ? undefined : readJson<InstanceFile>(instance);
+      if (file !== undefined && file.agentPid !== child.pid) return { kind: "again" }; // another start was faster
       if (file !== undefined && follower.hasLeader(file)) return { kind: "answers", instanceFile: file };
       await sleep(START_LOOK_INTERVAL_MS);
     }
@@ -133,9 +134,13 @@ class LeaderFollower {
   }
 }
 
-/** All processes of an instance share one cache of compiled code: a cold start without it takes three times as long. */
+/**
+ * Without what belongs to one process, when this program is itself a replica. All processes of an instance share one cache of compiled
+ * code: a cold start without it takes three times as long.
+ */
 const environment = (): Record<string, string> => {
-  const env = Object.fromEntries(Object.entries(process.env).filter((entry) => entry[1] !== undefined));
+  const { [ACTOR_FILE_VARIABLE]: _file, [LISTEN_FD_VARIABLE]: _fd, ...own } = process.env;
+  const env = Object.fromEntries(Object.entries(own).filter((entry) => entry[1] !== undefined));
   return { NODE_COMPILE_CACHE: join(runRoot(process.env), "compile-cache"), ...env } as Record<string, string>;
 };
 

@@ -50,8 +50,8 @@ class SystemProcesses implements ProcessHost {
     return seen === undefined ? undefined : { pid, startTime: seen.startTime, bootId: this.#bootId };
   }
 
-  find(argument: string): ProcessIdentity | undefined {
-    const pid = pidsOf(argument).find((candidate) => candidate !== process.pid);
+  find(variable: string, value: string): ProcessIdentity | undefined {
+    const pid = pidsOf(`${variable}=${value}`).find((candidate) => candidate !== process.pid);
     const found = pid === undefined ? undefined : this.identityOf(pid);
     return found !== undefined && this.isAlive(found) ? found : undefined;
   }
@@ -94,6 +94,7 @@ interface Seen {
   /** Clock ticks after boot; on macOS the date, to the second. */
   readonly startTime: string;
   readonly isZombie: boolean;
+  readonly isSessionLeader: boolean;
 }
 
 const look = process.platform === "linux" ? lookInProc : lookByPs;
@@ -105,35 +106,42 @@ function lookInProc(pid: number): Seen | undefined {
   } catch {
     return undefined; // no such process
   }
-  // "4711 (name, which may hold spaces and brackets) S 1 …": state is field 3, start time field 22.
+  // "4711 (name, which may hold spaces and brackets) S 1 …": state is field 3, session field 6, start time field 22.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   const state = fields[0];
-  return { startTime: fields[19] ?? "", isZombie: state === "Z" || state === "X" };
+  return {
+    startTime: fields[19] ?? "",
+    isZombie: state === "Z" || state === "X",
+    isSessionLeader: fields[3] === String(pid),
+  };
 }
 
 function lookByPs(pid: number): Seen | undefined {
   const { stdout, status } = spawnSync("ps", ["-o", "stat=,lstart=", "-p", String(pid)], { encoding: "utf8" });
   const found = status === 0 ? /^\s*(\S+)\s+(.+?)\s*$/m.exec(stdout) : null;
-  return found === null ? undefined : { startTime: found[2]!, isZombie: found[1]!.startsWith("Z") };
+  if (found === null) return undefined;
+  const flags = found[1]!;
+  return { startTime: found[2]!, isZombie: flags.startsWith("Z"), isSessionLeader: flags.includes("s") };
 }
 
-function pidsOf(argument: string): readonly number[] {
+/** Session leaders only: what user code starts inherits the environment. Arguments would not do: a process title overwrites them. */
+function pidsOf(setting: string): readonly number[] {
   if (process.platform !== "linux") {
-    const { stdout } = spawnSync("ps", ["-axo", "pid=,command="], { encoding: "utf8" });
-    const lines = stdout.split("\n").filter((line) => line.endsWith(` ${argument}`));
+    const { stdout } = spawnSync("ps", ["-axEo", "pid=,command="], { encoding: "utf8" });
+    const lines = stdout.split("\n").filter((line) => `${line} `.includes(` ${setting} `));
     return lines.map((line) => Number.parseInt(line, 10));
   }
   return readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
     .map(Number)
-    .filter((pid) => argumentsOf(pid).includes(argument));
+    .filter((pid) => lookInProc(pid)?.isSessionLeader === true && environmentAtStart(pid).includes(setting));
 }
 
-const argumentsOf = (pid: number): readonly string[] => {
+const environmentAtStart = (pid: number): readonly string[] => {
   try {
-    return readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+    return readFileSync(`/proc/${pid}/environ`, "utf8").split("\0");
   } catch {
-    return []; // it went meanwhile
+    return []; // it went meanwhile, or is another user's
   }
 };
 

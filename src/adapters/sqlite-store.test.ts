@@ -144,6 +144,27 @@ test("one commit is announced once, and only a commit that made a revision", asy
   expect(announced).toBe(2);
 });
 
+test("watches hear of own commits at once and of others' when nudged, without any timer", async () => {
+  const path = join(makeFolder(), "store.db");
+  const [store, other] = [open({ path, clock: stoppedClock }), open({ path, clock: stoppedClock })];
+  const events: WatchEvent[] = [];
+  store.watch("/", (event) => events.push(event), { fromRevision: 2 });
+  await run(store, put("/a", "own"));
+  while (events.length < 1) await nextTurn();
+  await run(other, put("/a", "other's"));
+  store.nudge();
+  while (events.length < 2) await nextTurn();
+  expect(events.map((event) => event.kind === "changes" && event.revision)).toEqual([2, 3]);
+});
+
+test("a lease that has run out cannot be renewed, also before anybody has swept it", async () => {
+  const store = open({ path: join(makeFolder(), "store.db"), clock: stoppedClock });
+  const lease = await store.lease(20);
+  while (clock.now() <= lease.deadline() + 5) await nextTurn();
+  expect(await lease.keepAlive()).toBe(false);
+  expect(lease.deadline()).toBeLessThan(clock.now());
+});
+
 test("keys of a lease that has run out count in no compare, before anybody has swept", async () => {
   const path = join(makeFolder(), "store.db");
   const store = open({ path, clock: stoppedClock });

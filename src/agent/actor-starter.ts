@@ -6,7 +6,7 @@ import { isServeError, toErrorBody } from "../base/serve-error.ts";
 import type { Exit } from "../core/agent/actor-view.ts";
 import type { Assignment, ProxySpec, ReplicaSpec } from "../model/actor.ts";
 import type { ErrorBody } from "../model/error-codes.ts";
-import { LISTEN_FD_VARIABLE } from "../model/launch.ts";
+import { ACTOR_FILE_VARIABLE, LISTEN_FD_VARIABLE } from "../model/launch.ts";
 import { type ActorFile, type ProcessIdentity, stateFiles } from "../model/places.ts";
 import type { ActorLedger } from "../ports/actor-ledger.ts";
 import type { Clock } from "../ports/clock.ts";
@@ -92,7 +92,7 @@ export class ActorStarter {
     try {
       ledger.save(file);
       const path = ledger.pathOf(order.assignment.actor);
-      const process = processes.spawn(program.entry, [path], program.options, (exit) => onExit(process, exit));
+      const process = processes.spawn(program.entry, [path], marked(program.options, path), (exit) => onExit(process, exit));
       const known = { ...file, process };
       ledger.note(known);
       return { kind: "started", file: known, process };
@@ -134,6 +134,11 @@ export class ActorStarter {
       : { kind: "file", path: stateFiles(stateDir).log(assignment.actor) };
   }
 }
+
+const marked = (options: SpawnOptions, path: string): SpawnOptions => ({
+  ...options,
+  env: { ...options.env, set: { ...options.env.set, [ACTOR_FILE_VARIABLE]: path } },
+});
 
 /** What a proxy binds by itself where it cannot inherit must be the port that the node has chosen. */
 const withPort = (order: StartOrder, port: number): StartOrder => {

@@ -24,6 +24,7 @@ import { type EndingOrder, wantedAtEnd } from "../core/agent/ending-order.ts";
 import { statusOf, type Writer } from "../core/agent/status-row.ts";
 import type { ActorStatus, Assignment } from "../model/actor.ts";
 import type { ActorName } from "../model/ids.ts";
+import { ACTOR_FILE_VARIABLE } from "../model/launch.ts";
 import { LOCAL_TRUTH_GRACE_MS, MAX_SPAWNS_PER_TURN } from "../model/limits.ts";
 import type { ActorReport } from "../model/link-messages.ts";
 import type { ActorFile, ProcessIdentity } from "../model/places.ts";
@@ -91,10 +92,10 @@ export class ActorSupervisor {
     this.#touch(actor);
   }
 
-  /** The agent may have died between a spawn and the note of it: then the process is found by its argument. */
+  /** The agent may have died between a spawn and the note of it: then the process is found by its environment. */
   #livingProcessOf(file: ActorFile): ProcessIdentity | undefined {
     const { processes, ledger } = this.#parts;
-    if (file.process === undefined) return processes.find(ledger.pathOf(file.assignment.actor));
+    if (file.process === undefined) return processes.find(ACTOR_FILE_VARIABLE, ledger.pathOf(file.assignment.actor));
     return processes.isAlive(file.process) ? file.process : undefined;
   }
 

@@ -106,8 +106,7 @@ export class Agent {
     if (launch.resume) await this.#openWantedPort(parts, record);
     folders.writeLaunch({ ...this.#settings.start, launch: { ...launch, resume: false }, instanceId, createdAt });
     await this.#ports.links.start(parts.desk);
-    const { instance: name, stateDir } = launch;
-    folders.writeInstanceFile({ id: instanceId, name, stateDir, createdAt });
+    this.#writeInstanceFile(instanceId, createdAt);
     parts.session.start(store);
     parts.keeper.start();
     this.#startTicking();
@@ -309,9 +308,13 @@ export class Agent {
     const { folders } = this.#ports;
     if (folders.instanceFile() !== undefined) return;
     const saved = folders.savedLaunch();
-    if (saved === undefined) return;
+    if (saved !== undefined) this.#writeInstanceFile(saved.instanceId, saved.createdAt);
+  }
+
+  #writeInstanceFile(id: string, createdAt: number): void {
+    const { folders, processes } = this.#ports;
     const { instance: name, stateDir } = this.#settings.launch;
-    folders.writeInstanceFile({ id: saved.instanceId, name, stateDir, createdAt: saved.createdAt });
+    folders.writeInstanceFile({ id, name, stateDir, createdAt, agentPid: processes.self.pid });
   }
 
   #isOwnerGone(): boolean {

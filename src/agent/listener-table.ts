@@ -56,7 +56,8 @@ export class ListenerTable {
   }
 
   close(): void {
-    for (const listener of this.#listeners.values()) if (listener.kind === "open") listener.socket.close();
+    const open = [...this.#listeners.values()].filter((listener) => listener.kind === "open");
+    for (const socket of new Set(open.map((listener) => listener.socket))) socket.close();
     this.#listeners.clear();
   }
 

@@ -67,7 +67,8 @@ const leaderGone = async ({ store, clock }: CampaignPorts, key: string, signal: 
   const watch = store.watch(key, (event) => {
     if (event.kind === "compacted") end();
     if (event.kind === "snapshot" && event.entries.every((entry) => entry.key !== key)) end();
-    if (event.kind === "changes" && event.changes.some((change) => change.kind === "delete" && change.key === key)) end();
+    if (event.kind === "changes" && event.changes.some((change) => change.kind === "delete" && change.key === key))
+      end();
   });
   await pause(clock, CAMPAIGN_RETRY_MS, gone.signal);
   watch.stop();

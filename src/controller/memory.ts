@@ -75,12 +75,8 @@ export class Quarantine {
     return new Set([...this.#cells].filter(([, cell]) => cell.until > now).map(([key]) => key));
   }
 
-  /** These keys were looked at and did not throw. */
-  release(keys: Iterable<DirtyKey>): void {
-    for (const key of keys) this.#cells.delete(key);
-  }
-
-  get isEmpty(): boolean {
-    return this.#cells.size === 0;
+  /** After a turn: whoever was due and is not back has been looked at without a throw. */
+  releaseDue(now: Instant): void {
+    for (const [key, cell] of this.#cells) if (cell.until <= now) this.#cells.delete(key);
   }
 }

@@ -27,7 +27,9 @@ export const save = (fence: Fence, changes: readonly Change[]): Promise<Saved> =
     compare: changes.map(({ key, expectedRevision }) =>
       expectedRevision === 0 ? { key, kind: "absent" } : { key, kind: "modRevision", equals: expectedRevision },
     ),
-    then: changes.map(({ key, text }) => (text === undefined ? { kind: "delete", key } : { kind: "put", key, value: text })),
+    then: changes.map(({ key, text }) =>
+      text === undefined ? { kind: "delete", key } : { kind: "put", key, value: text },
+    ),
   });
 
 /** The last transaction of an instance: everything under its prefix goes, the leader's key too. */

@@ -24,7 +24,9 @@ export const applyCall = (draft: Draft, call: Call): CallOutcome => {
   }
   const phase = draft.view.instance()?.phase ?? "running";
   if (phase !== "running" && call.kind !== "stop" && call.kind !== "shutdown") {
-    return refuse("instance-stopping", `the instance is ${phase}: ${call.kind} is not possible. ${CURE[phase]}`, { phase });
+    return refuse("instance-stopping", `the instance is ${phase}: ${call.kind} is not possible. ${CURE[phase]}`, {
+      phase,
+    });
   }
   const mark = draft.mark();
   const outcome = dispatch(draft, call);

@@ -51,7 +51,9 @@ export const planBackend = (seen: ObservedBackend): BackendPlan => {
       .filter((it) => isWanted(it) && !going.has(it.actor) && seen.withdrawal(it.actor) !== "none")
       .map(nameOf),
     tell: [
-      ...departures.flatMap(({ replica, step }) => (typeof step === "string" ? [] : [{ actor: replica.actor, intent: step }])),
+      ...departures.flatMap(({ replica, step }) =>
+        typeof step === "string" ? [] : [{ actor: replica.actor, intent: step }],
+      ),
       ...forcedOut(seen),
     ],
     remove: seen.replicas.filter((replica) => replica.phase === "ended").map(nameOf),
@@ -61,7 +63,9 @@ export const planBackend = (seen: ObservedBackend): BackendPlan => {
 
 /** A replica of the present roll-out that could not start with the present configuration: it keeps its place until the next change. */
 export const isFailure = (record: BackendRecord, replica: ObservedReplica): boolean =>
-  replica.phase === "failed" && isCurrent(record, replica) && replica.assignment.configRevision >= record.configRevision;
+  replica.phase === "failed" &&
+  isCurrent(record, replica) &&
+  replica.assignment.configRevision >= record.configRevision;
 
 export const isCurrent = (record: BackendRecord, replica: ObservedReplica): boolean =>
   replica.assignment.rollout === record.rollout;
@@ -149,7 +153,11 @@ const stoppedRollout = (failure: ObservedReplica, old: readonly ObservedReplica[
 
 const reasonOf = (
   { config, wanted, replicas }: ObservedBackend,
-  { failure, missing, start }: { readonly failure: ObservedReplica | undefined; readonly missing: number; readonly start: number },
+  {
+    failure,
+    missing,
+    start,
+  }: { readonly failure: ObservedReplica | undefined; readonly missing: number; readonly start: number },
 ): string | undefined => {
   if (failure !== undefined) {
     return `${describeFailure(failure)}. Change the configuration, or restart the backend to try again.`;

@@ -3,11 +3,19 @@
  * where the call came in. Answers every problem, each the rest of a sentence that starts with `backend "…": `.
  * Also: what an update changes, and what that costs.
  */
-import { type BackendConfig, type BackendConfigField, type BackendConfigInput, UPDATE_KIND } from "../model/backend-config.ts";
+
 import type { Offers } from "../model/actor.ts";
+import {
+  type BackendConfig,
+  type BackendConfigField,
+  type BackendConfigInput,
+  UPDATE_KIND,
+} from "../model/backend-config.ts";
 import { isSameValue } from "./canonical.ts";
 
-type NumberField = { [K in BackendConfigField]: BackendConfig[K] extends number | undefined ? K : never }[BackendConfigField];
+type NumberField = {
+  [K in BackendConfigField]: BackendConfig[K] extends number | undefined ? K : never;
+}[BackendConfigField];
 
 const AT_LEAST_ONE: readonly NumberField[] = [
   "numReplicas",
@@ -54,7 +62,9 @@ export const changedFields = (before: BackendConfig, after: BackendConfig): read
 
 /** The explicitly set fields of `update` over what was set before; of `resources` and `autoscaling`, their fields. */
 export const mergeConfig = (before: BackendConfigInput, update: BackendConfigInput): BackendConfigInput => {
-  const set = Object.fromEntries(Object.entries(update).filter(([, value]) => value !== undefined)) as BackendConfigInput;
+  const set = Object.fromEntries(
+    Object.entries(update).filter(([, value]) => value !== undefined),
+  ) as BackendConfigInput;
   return {
     ...before,
     ...set,
@@ -94,7 +104,8 @@ const relationProblems = (config: BackendConfig): string[] => {
     );
   }
   for (const name of Object.keys(config.env)) {
-    if (name === "" || /[=\0]/.test(name)) problems.push(`env has the name ${JSON.stringify(name)}, which no environment can hold.`);
+    if (name === "" || /[=\0]/.test(name))
+      problems.push(`env has the name ${JSON.stringify(name)}, which no environment can hold.`);
   }
   return problems;
 };
@@ -103,12 +114,15 @@ const autoscalingProblems = ({ autoscaling }: BackendConfig, set: BackendConfigI
   if (autoscaling === undefined) return [];
   const { minReplicas, maxReplicas, targetQueriesPerReplica } = autoscaling;
   const problems: string[] = ["autoscaling is not available in this version. Set numReplicas instead."];
-  if (set.numReplicas !== undefined) problems.push("numReplicas and autoscaling exclude each other. Remove one of them.");
+  if (set.numReplicas !== undefined)
+    problems.push("numReplicas and autoscaling exclude each other. Remove one of them.");
   if (!(Number.isInteger(minReplicas) && minReplicas >= 1)) {
     problems.push(`autoscaling.minReplicas must be a positive integer, got ${minReplicas}.`);
   }
   if (!(Number.isInteger(maxReplicas) && maxReplicas >= minReplicas)) {
-    problems.push(`autoscaling.maxReplicas must be an integer, at least minReplicas (${minReplicas}), got ${maxReplicas}.`);
+    problems.push(
+      `autoscaling.maxReplicas must be an integer, at least minReplicas (${minReplicas}), got ${maxReplicas}.`,
+    );
   }
   if (!(Number.isFinite(targetQueriesPerReplica) && targetQueriesPerReplica > 0)) {
     problems.push(`autoscaling.targetQueriesPerReplica must be above 0, got ${targetQueriesPerReplica}.`);

@@ -3,34 +3,43 @@
  * ready, are not on their way out and have not been withdrawn. Every backend that the traffic or the shadows name is there, if need be
  * without replicas: then queries wait.
  */
+
+import type { Instant } from "../base/time.ts";
 import type { BackendTag, EndpointTag } from "../model/ids.ts";
 import { HEAR_NODES_WINDOW_MS } from "../model/limits.ts";
 import type { BackendClosure, EndpointClosure, ReplicaEntry } from "../model/longpoll.ts";
 import type { EndpointRecord } from "../model/records.ts";
-import type { Instant } from "../ports/clock.ts";
 import { isSameValue } from "./canonical.ts";
 import type { Draft } from "./draft.ts";
 import { backendsOf } from "./indexes.ts";
 import { observeReplicas } from "./observed-replica.ts";
 
-/** Publishes the endpoint if what routers were told is not what is so. */
-export const publishEndpoint = (draft: Draft, tag: EndpointTag): void => {
+/**
+ * Publishes the endpoint if what routers were told is not what is so.
+ * `current`: they were told already · `publishing`: they are told after this turn · `held`: it is too early in this life.
+ */
+export const publishEndpoint = (draft: Draft, tag: EndpointTag): "current" | "publishing" | "held" => {
   const { view, soft } = draft;
   const record = view.endpoint(tag);
   const published = soft.published.get(tag);
   if (record === undefined) {
-    if (published?.closure !== undefined) draft.publish({ tag, closure: undefined });
-    return;
+    if (published?.closure === undefined) return "current";
+    draft.publish({ tag, closure: undefined });
+    return "publishing";
   }
   const unheard = unheardUntil(draft, record);
   if (unheard !== undefined) {
     draft.wakeAt(`endpoint/${tag}`, unheard);
-    draft.explain(`endpoint/${tag}`, "it is not published yet: this controller is new and waits to hear from the nodes of its backends.");
-    return;
+    draft.explain(
+      `endpoint/${tag}`,
+      "it is not published yet: this controller is new and waits to hear from the nodes of its backends.",
+    );
+    return "held";
   }
   const closure = closureOf(draft, record);
-  if (isSameValue(closure, published?.closure)) return;
+  if (isSameValue(closure, published?.closure)) return "current";
   draft.publish({ tag, closure });
+  return "publishing";
 };
 
 const closureOf = (draft: Draft, record: EndpointRecord): EndpointClosure => ({

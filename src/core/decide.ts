@@ -7,22 +7,22 @@
  * part and is handed back as a fault: the others go on.
  */
 import { messageOf } from "../base/serve-error.ts";
+import type { Instant } from "../base/time.ts";
 import type { Call } from "../model/calls.ts";
 import type { ActorName, BackendTag, EndpointTag, GoalId } from "../model/ids.ts";
 import type { Keys } from "../model/keys.ts";
 import { MAX_KEYS_PER_TURN } from "../model/limits.ts";
-import type { Instant } from "../ports/clock.ts";
 import { applyCall } from "./apply-call.ts";
 import { type CallOutcome, refuse } from "./calls/outcome.ts";
-import { type DirtyKey, DirtyKeys, everything } from "./dirty.ts";
+import { type DirtyKey, type DirtyKeys, everything } from "./dirty.ts";
 import { Draft, type Now, type Publication } from "./draft.ts";
 import type { Change } from "./facts.ts";
+import { forgetGoals } from "./forget-goals.ts";
 import { settleAliases } from "./goals.ts";
 import { reconcileBackend } from "./reconcile-backend.ts";
 import { reconcileEndpoint } from "./reconcile-endpoint.ts";
 import { beginLife, reconcileInstance, type Wanted } from "./reconcile-instance.ts";
 import { reconcileProxies } from "./reconcile-proxies.ts";
-import { forgetGoals } from "./forget-goals.ts";
 import type { SoftState } from "./soft-state.ts";
 import type { View } from "./view.ts";
 
@@ -81,7 +81,10 @@ export const decide = (world: World, inputs: Inputs, now: Now): Decision => {
 /** Room that a call needs: its thing, its goal, and the goals that it supersedes. */
 const CALL_RESERVE = 8;
 
-const applyCalls = (draft: Draft, calls: readonly Call[]): { replies: readonly Reply[]; leftCalls: readonly Call[] } => {
+const applyCalls = (
+  draft: Draft,
+  calls: readonly Call[],
+): { replies: readonly Reply[]; leftCalls: readonly Call[] } => {
   const replies: Reply[] = [];
   for (const [index, call] of calls.entries()) {
     if (!draft.hasRoom(CALL_RESERVE)) return { replies, leftCalls: calls.slice(index) };
@@ -130,13 +133,13 @@ const reconcileKeys = (draft: Draft, quarantined: ReadonlySet<DirtyKey>): Decisi
 };
 
 const reconcile = (draft: Draft, key: DirtyKey): void => {
-  if (key === "instance") return reconcileInstance(draft);
-  if (key === "proxies") return reconcileProxies(draft);
-  if (key === "goals") return forgetGoals(draft);
   const slash = key.indexOf("/");
+  const kind = slash < 0 ? key : key.slice(0, slash);
   const id = key.slice(slash + 1);
-  const kind = key.slice(0, slash);
-  if (kind === "backend") reconcileBackend(draft, id as BackendTag);
+  if (kind === "instance") reconcileInstance(draft);
+  else if (kind === "proxies") reconcileProxies(draft);
+  else if (kind === "backend") reconcileBackend(draft, id as BackendTag);
   else if (kind === "endpoint") reconcileEndpoint(draft, id as EndpointTag);
-  else settleAliases(draft, id as GoalId);
+  else if (kind === "goal") settleAliases(draft, id as GoalId);
+  else forgetGoals(draft);
 };

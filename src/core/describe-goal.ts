@@ -1,8 +1,9 @@
 /** A goal as people and clients see it: its outcome, or while it is pending how far it is and who lags behind. */
+
+import type { Instant } from "../base/time.ts";
 import type { Goal } from "../model/calls.ts";
 import type { GoalId } from "../model/ids.ts";
 import type { GoalRecord } from "../model/records.ts";
-import type { Instant } from "../ports/clock.ts";
 import { judgeBackend, judgeEndpoint, type Verdict } from "./judge-goals.ts";
 import { observeReplicas } from "./observed-replica.ts";
 import { wantedReplicas } from "./reconcile-backend.ts";

@@ -39,6 +39,10 @@ export class DirtyKeys {
     return undefined;
   }
 
+  *[Symbol.iterator](): IterableIterator<DirtyKey> {
+    for (const keys of this.#byKind.values()) yield* keys;
+  }
+
   get size(): number {
     let size = 0;
     for (const keys of this.#byKind.values()) size += keys.size;
@@ -107,11 +111,7 @@ const assignmentKeys = (
   return keys;
 };
 
-const actorKeys = (
-  view: View,
-  actor: ActorName,
-  assignment = view.assignment(actor),
-): readonly DirtyKey[] => {
+const actorKeys = (view: View, actor: ActorName, assignment = view.assignment(actor)): readonly DirtyKey[] => {
   if (assignment === undefined) return [];
   if (assignment.spec.kind === "proxy") return ["proxies", ...waitingEndpoints(view)];
   const { backend } = assignment.spec;

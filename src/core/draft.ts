@@ -3,11 +3,12 @@
  * everything is taken out of the view again, and what is left is the list of changes. So deciding costs what it changes, and until
  * they are durable nobody else sees any of it. `mark` and `rollback` undo a part: a refused call, a reconcile that threw.
  */
-import type { BackendTag, EndpointTag, GoalId, ActorName, NodeName } from "../model/ids.ts";
+
+import type { Instant, Timestamp } from "../base/time.ts";
+import type { ActorName, BackendTag, EndpointTag, GoalId, NodeName } from "../model/ids.ts";
 import type { Keys } from "../model/keys.ts";
 import { MAX_CHANGES_PER_SAVE, MAX_SAVE_BYTES } from "../model/limits.ts";
 import type { EndpointClosure } from "../model/longpoll.ts";
-import type { Instant, Timestamp } from "../ports/clock.ts";
 import { utf8Length } from "./canonical.ts";
 import { type DirtyKey, DirtyKeys, dirtiedBy } from "./dirty.ts";
 import { type Change, type Fact, type FactOf, type Kind, keyOf, type Values } from "./facts.ts";
@@ -67,7 +68,10 @@ export class Draft {
 
   /** Whether so many more changes, together of about so many bytes, go into the same transaction. */
   hasRoom(changes: number, bytes = 0): boolean {
-    return this.#changes.size + changes <= MAX_CHANGES_PER_SAVE && (this.#bytes + bytes <= MAX_SAVE_BYTES || this.#changes.size === 0);
+    return (
+      this.#changes.size + changes <= MAX_CHANGES_PER_SAVE &&
+      (this.#bytes + bytes <= MAX_SAVE_BYTES || this.#changes.size === 0)
+    );
   }
 
   /** Nothing is decided yet that needs saving. */
@@ -93,10 +97,6 @@ export class Draft {
   publish(publication: Publication): void {
     this.#remember(this.#publications, publication.tag);
     this.#publications.set(publication.tag, publication);
-  }
-
-  isPublishing(tag: EndpointTag): boolean {
-    return this.#publications.has(tag);
   }
 
   /** Looks at the key again then; of several wishes the earliest counts. */

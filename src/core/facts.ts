@@ -38,7 +38,10 @@ export interface Change {
 }
 
 /** The key of a thing; an assignment's or status's also names its node. */
-export const keyOf = (keys: Keys, thing: { readonly kind: Kind; readonly id: string; readonly node?: NodeName }): string => {
+export const keyOf = (
+  keys: Keys,
+  thing: { readonly kind: Kind; readonly id: string; readonly node?: NodeName },
+): string => {
   const actor = thing.id as Assignment["actor"];
   switch (thing.kind) {
     case "instance":

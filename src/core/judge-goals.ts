@@ -2,11 +2,12 @@
  * Whether a goal's subject is as wanted: reached, failed with the user's error, or pending with progress and those who lag behind.
  * Pure and read-only: settling asks it, and so does whoever shows a pending goal.
  */
+
+import type { Instant } from "../base/time.ts";
 import type { ErrorBody } from "../model/error-codes.ts";
 import type { ActorName, EndpointTag } from "../model/ids.ts";
 import { MAX_ERROR_CHARS, PROGRAM_LAGGARD_MS, RECONNECT_WINDOW_MS } from "../model/limits.ts";
 import type { BackendRecord } from "../model/records.ts";
-import type { Instant } from "../ports/clock.ts";
 import { describeFailure, isCurrent, isFailure } from "./backend-plan.ts";
 import { type ObservedReplica, statusCounts } from "./observed-replica.ts";
 import type { Laggard, SoftState } from "./soft-state.ts";
@@ -79,7 +80,8 @@ const expectedProxies = (view: View, soft: SoftState, counter: number | undefine
   for (const actor of view.proxies()) {
     if (view.assignment(actor)?.intent.kind !== "run" || isGone(view, actor)) continue;
     const applied = soft.routers.appliedBy(actor);
-    if (applied === undefined || (counter !== undefined && applied < counter)) laggards.push({ name: actor, kind: "proxy" });
+    if (applied === undefined || (counter !== undefined && applied < counter))
+      laggards.push({ name: actor, kind: "proxy" });
   }
   return laggards;
 };

@@ -6,8 +6,8 @@ import type { Assignment, Intent, ReplicaSpec } from "../model/actor.ts";
 import { type ActorName, actorName, type BackendTag } from "../model/ids.ts";
 import { MAX_ROWS_PER_STEP, RECONNECT_WINDOW_MS, SHUTDOWN_DRAIN_MS, WITHDRAW_WINDOW_MS } from "../model/limits.ts";
 import type { BackendRecord, InstanceRecord } from "../model/records.ts";
-import { utf8Length } from "./canonical.ts";
 import { type BackendPlan, type ObservedBackend, planBackend } from "./backend-plan.ts";
+import { utf8Length } from "./canonical.ts";
 import type { Draft } from "./draft.ts";
 import { settleGoal } from "./goals.ts";
 import { judgeBackend, routersBehind } from "./judge-goals.ts";
@@ -66,7 +66,11 @@ const carryOut = (draft: Draft, seen: ObservedBackend, plan: BackendPlan): strin
   const { tag } = seen.record;
   const steps: (() => void)[] = [
     ...plan.remove.map((actor) => () => draft.delete("assignment", actor)),
-    ...plan.tell.map(({ actor, intent }) => () => tell(draft, actor, intent)),
+    ...plan.tell.map(
+      ({ actor, intent }) =>
+        () =>
+          tell(draft, actor, intent),
+    ),
     ...plan.push.map((actor) => () => push(draft, seen, actor)),
   ];
   const bytes = steps.length + plan.start === 0 ? 0 : rowBytes(seen);
@@ -126,7 +130,8 @@ const startReplicas = (
       return undefined;
     }
     const placement = placeActor(nodes, config.resources);
-    if (placement.kind === "pending") return `${count - started} of ${config.numReplicas} replicas wait: ${placement.missing}.`;
+    if (placement.kind === "pending")
+      return `${count - started} of ${config.numReplicas} replicas wait: ${placement.missing}.`;
     const ordinal = instance.nextOrdinal;
     draft.put("instance", "", { ...instance, nextOrdinal: ordinal + 1 });
     const replica = newReplica(record, seen, { ordinal, node: placement.node });

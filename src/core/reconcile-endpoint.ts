@@ -9,16 +9,17 @@ import { judgeEndpoint } from "./judge-goals.ts";
 
 export const reconcileEndpoint = (draft: Draft, tag: EndpointTag): void => {
   draft.explain(`endpoint/${tag}`, undefined);
-  publishEndpoint(draft, tag);
+  const state = publishEndpoint(draft, tag);
   const key = `endpoint/${tag}` as const;
   const goals = [...draft.view.pendingGoalsOf(key)];
   // What is on its way out has been applied by nobody; the loop looks again when it is out.
-  if (goals.length === 0 || draft.isPublishing(tag)) return;
+  if (goals.length === 0 || state !== "current") return;
 
   const verdict = judgeEndpoint(draft, tag, draft.now.instant);
   if (verdict.kind === "pending") {
     if (verdict.again !== undefined) draft.wakeAt(key, verdict.again);
-    if (verdict.laggards.length > 0) draft.explain(key, `it waits until ${verdict.laggards.join(", ")} has applied it.`);
+    if (verdict.laggards.length > 0)
+      draft.explain(key, `it waits until ${verdict.laggards.join(", ")} has applied it.`);
     return;
   }
   if (verdict.kind === "failed") return;

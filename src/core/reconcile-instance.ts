@@ -3,6 +3,7 @@
  * Order of a stop: proxies finish first, then replicas are drained (reconcile-backend.ts), then the phase says so. `erasing` is the
  * tombstone of a shutdown: whatever life finds it goes on with it, and the last transaction deletes everything.
  */
+import { assert } from "../base/assert.ts";
 import type { InstanceId, InstanceName } from "../model/ids.ts";
 import { DEFAULT_HTTP_CONFIG, type HttpConfig, type InstanceRecord, SCHEMA_VERSION } from "../model/records.ts";
 import { isSameValue } from "./canonical.ts";
@@ -15,13 +16,20 @@ export interface Wanted {
   readonly instanceId: InstanceId;
   /** Replaces saved options where given. */
   readonly http: Partial<HttpConfig>;
-  /** `resume`: a stopped instance runs again; `keep`: it stays as it is. */
+  /** `resume`: somebody asked for this start: a stopped instance runs again, an absent one is made. `keep`: it stays as it is. */
   readonly phase: "resume" | "keep";
 }
 
 /** Makes the record of a new instance, or brings an old one to what this start says. */
 export const beginLife = (draft: Draft, wanted: Wanted): void => {
   const record = draft.view.instance();
+  if (record === undefined && wanted.phase === "keep") {
+    // It was erased, and the controller that did it died before it could say so.
+    const rest = draft.view.count("backend") + draft.view.count("assignment");
+    assert(rest === 0, "an instance without a record has no backends and no actors");
+    draft.erase = true;
+    return;
+  }
   if (record === undefined) {
     draft.put("instance", "", {
       id: wanted.instanceId,

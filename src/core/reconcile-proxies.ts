@@ -47,7 +47,11 @@ export const proxyNodes = (nodes: readonly NodeRecord[], http: HttpConfig): read
 
 const surplusOf = (
   running: readonly Assignment[],
-  { wanted, view, instance }: { readonly wanted: ReadonlyMap<NodeName, number>; readonly view: View; readonly instance: InstanceRecord },
+  {
+    wanted,
+    view,
+    instance,
+  }: { readonly wanted: ReadonlyMap<NodeName, number>; readonly view: View; readonly instance: InstanceRecord },
 ): readonly Assignment[] => {
   const kept = new Map<NodeName, number>();
   return running.filter((proxy) => {
@@ -79,7 +83,15 @@ const startMissing = (draft: Draft, wanted: ReadonlyMap<NodeName, number>): void
   }
 };
 
-const newProxy = ({ actor, node, http }: { readonly actor: ActorName; readonly node: NodeName; readonly http: HttpConfig }): Assignment => ({
+const newProxy = ({
+  actor,
+  node,
+  http,
+}: {
+  readonly actor: ActorName;
+  readonly node: NodeName;
+  readonly http: HttpConfig;
+}): Assignment => ({
   actor,
   node,
   spec: { kind: "proxy", host: http.host, port: http.port },

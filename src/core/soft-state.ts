@@ -3,7 +3,8 @@
  * replicas it has taken out of the published set. Decisions read it; the controller's loop changes it after each save.
  * A new life starts with all of it empty and decides the same things again.
  */
-import type { Instant } from "../ports/clock.ts";
+
+import type { Instant } from "../base/time.ts";
 import type { ActorName, EndpointTag } from "../model/ids.ts";
 import type { EndpointClosure } from "../model/longpoll.ts";
 

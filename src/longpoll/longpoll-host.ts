@@ -9,12 +9,7 @@
 import { ServeError } from "../base/serve-error.ts";
 import type { Laggard, Routers } from "../core/soft-state.ts";
 import type { BackendTag, EndpointTag } from "../model/ids.ts";
-import {
-  MAX_POLL_CLIENTS,
-  POLL_CLIENT_GONE_MS,
-  POLL_CLIENT_SILENT_MS,
-  POLL_TIMEOUT_MS,
-} from "../model/limits.ts";
+import { MAX_POLL_CLIENTS, POLL_CLIENT_GONE_MS, POLL_CLIENT_SILENT_MS, POLL_TIMEOUT_MS } from "../model/limits.ts";
 import type { EndpointClosure, PollAnswer, PollRequest } from "../model/longpoll.ts";
 import type { Clock } from "../ports/clock.ts";
 import { type Follower, Followers } from "./followers.ts";

@@ -42,6 +42,9 @@ export interface SavedLaunch {
  */
 export const LISTEN_FD_VARIABLE = "MAITRED_LISTEN_FD";
 
+/** Environment variable that holds the path of an actor's local file: by it a next agent finds a process that no file names yet. */
+export const ACTOR_FILE_VARIABLE = "MAITRED_ACTOR_FILE";
+
 export interface ApiListener {
   readonly host: string;
   readonly port: number;

@@ -67,6 +67,8 @@ export const MAX_KEYS_PER_TURN = 500;
 export const MAX_GOAL_CALL_CHARS = 2_000;
 /** A goal keeps that much of the error that failed it; the whole of it stands in the replica's log. */
 export const MAX_ERROR_CHARS = 4_000;
+/** Settled goals that `status` shows, the newest; each can still be asked for by its id. */
+export const MAX_STATUS_GOALS = 100;
 /** Last reasons that `explain` answers from; the oldest are forgotten first. */
 export const MAX_REASONS = 20_000;
 /** A proxy that drains is killed after this, as a replica is by default. */

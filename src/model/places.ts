@@ -48,6 +48,8 @@ export interface InstanceFile {
   readonly name: string;
   readonly stateDir: string;
   readonly createdAt: number;
+  /** The agent that wrote it. */
+  readonly agentPid?: number | undefined;
   /** The instance is on its way out: whoever wants to start it waits for the lock. */
   readonly ending?: "stopping" | "erasing" | undefined;
 }

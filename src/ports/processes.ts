@@ -37,8 +37,8 @@ export interface ProcessHost {
     onExit: (exit: ProcessExit) => void,
   ): ProcessIdentity;
   identityOf(pid: number): ProcessIdentity | undefined;
-  /** The living process that was started with this argument: finds one whose start nobody could write down. */
-  find(argument: string): ProcessIdentity | undefined;
+  /** The living process that was spawned with this in its environment: finds one whose start nobody could write down. */
+  find(variable: string, value: string): ProcessIdentity | undefined;
   /** A zombie is dead, and so is everything of another boot. */
   isAlive(process: ProcessIdentity): boolean;
   /** SIGKILL goes to the whole process group, so that what user code started goes too. Nothing happens when it is gone. */

@@ -1,7 +1,7 @@
 /**
  * `maxConcurrentQueries`, held strictly: a query is let in or refused before anything of it runs. Each refusal registers its router,
- * and each slot that becomes free goes to the registered routers in turn, held for a moment so that nobody else takes it. So routers
- * that all want more than there is get equal shares, however fast the one or the other asks.
+ * and each slot that becomes free goes to the registered router that was let in longest ago, held for a moment so that nobody else
+ * takes it. So routers that all want more than there is get equal shares, however often the one or the other asks.
  */
 import { SLOT_HOLD_MS } from "../model/limits.ts";
 import type { Clock, Instant } from "../ports/clock.ts";
@@ -13,6 +13,8 @@ export interface Guest {
   /** Slots offered and not used yet. */
   heldSlots: number;
   heldUntil: Instant;
+  /** When it was last let in or offered a slot, counted in such events. */
+  lastTurn: number;
   offerSlot(): void;
 }
 
@@ -21,7 +23,8 @@ export class Admission {
   #limit: number;
   #running = 0;
   #held = 0;
-  /** Guests with refusals, each once, in the order of their turns. */
+  #turn = 0;
+  /** Guests with refusals. */
   readonly #waiting = new Set<Guest>();
   /** Guests with held slots. */
   readonly #holders = new Set<Guest>();
@@ -51,6 +54,8 @@ export class Admission {
       return false;
     }
     this.#running += 1;
+    this.#turn += 1;
+    guest.lastTurn = this.#turn;
     return true;
   }
 
@@ -69,12 +74,12 @@ export class Admission {
   }
 
   #offerFreeSlots(): void {
-    for (const guest of this.#waiting) {
-      if (this.#running + this.#held >= this.#limit) break;
-      // To the end of the line, where the loop meets it again when there are slots enough.
-      this.#waiting.delete(guest);
+    while (this.#waiting.size > 0 && this.#running + this.#held < this.#limit) {
+      const guest = this.#nextInTurn();
       guest.refusals -= 1;
-      if (guest.refusals > 0) this.#waiting.add(guest);
+      if (guest.refusals === 0) this.#waiting.delete(guest);
+      this.#turn += 1;
+      guest.lastTurn = this.#turn;
       guest.heldSlots += 1;
       guest.heldUntil = this.#clock.now() + SLOT_HOLD_MS;
       this.#held += 1;
@@ -82,6 +87,13 @@ export class Admission {
       guest.offerSlot();
     }
     if (this.#holders.size > 0 && !this.#isWatching) this.#watch();
+  }
+
+  /** There are as many guests as routers know this replica: a handful. */
+  #nextInTurn(): Guest {
+    let next: Guest | undefined;
+    for (const guest of this.#waiting) if (next === undefined || guest.lastTurn < next.lastTurn) next = guest;
+    return next!;
   }
 
   /** A router that has no use for its slot says nothing: it is given on when its time is over. */

@@ -36,6 +36,7 @@ export class Connection implements SocketEvents, Guest, QueryLine {
   refusals = 0;
   heldSlots = 0;
   heldUntil: Instant = 0;
+  lastTurn = 0;
   isBlocked = false;
   readonly #world: ConnectionWorld;
   readonly #socket: Socket;

@@ -97,7 +97,8 @@ export class Query implements QueryFacts, RequestQuery, BodySource, ReplySink {
     if (this.#isOver) return;
     this.#end();
     this.body.fail(reason);
-    this.#context.cancel(reason);
+    // Listeners of the signal are the handler's code too.
+    this.run(() => this.#context.cancel(reason));
     this.#reply?.cancel();
   }
 

@@ -60,6 +60,7 @@ export class Replica {
   #config: BackendConfig;
   /** `userConfig` that the code was given last, as text to compare. */
   #userConfig: string | undefined;
+  #heardRevision: number;
   /** The newest configuration that is not applied. */
   #wanted: Revision | undefined;
   #isConfiguring = false;
@@ -78,6 +79,7 @@ export class Replica {
     this.#options = options;
     this.#spec = spec;
     this.#config = spec.config;
+    this.#heardRevision = options.file.assignment.configRevision;
   }
 
   /** Resolves when it serves, or is over. */
@@ -200,8 +202,8 @@ export class Replica {
 
   // ── configuration
   #configure(revision: Revision): void {
-    const known = this.#wanted?.configRevision ?? this.#report.configRevision;
-    if (revision.configRevision <= Math.max(known, this.#options.file.assignment.configRevision)) return;
+    if (revision.configRevision <= this.#heardRevision) return;
+    this.#heardRevision = revision.configRevision;
     this.#wanted = revision;
     if (this.#report.state === "ready") void this.#applyWanted();
   }

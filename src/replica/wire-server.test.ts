@@ -2,10 +2,13 @@
 import { afterAll, afterEach, describe, expect, test } from "vitest";
 import { ReplicaLab, type StartedReplica } from "../../tests/harness/replica-lab.ts";
 import { httpHead, itemsOf, methodHead, resultOf, textOf, type WireClient } from "../../tests/harness/wire-client.ts";
+import { createSocketTransport } from "../adapters/socket-transport.ts";
 import { context } from "../api/api.ts";
+import { END } from "../core/wire/frame-writer.ts";
 import { encodeValue } from "../core/wire/values.ts";
-import { STREAM_WINDOW_BYTES } from "../model/limits.ts";
+import { MAX_REPLY_HOLD_MS, STREAM_WINDOW_BYTES } from "../model/limits.ts";
 import { FRAME } from "../model/wire.ts";
+import type { Transport } from "../ports/transport.ts";
 
 const lab = new ReplicaLab();
 afterEach(() => lab.close());
@@ -37,7 +40,7 @@ describe("HELLO", () => {
   test("both sides say who they are", async () => {
     const started = await lab.start({ exports: { default: () => "x" } });
     const client = started.connectAs(started.hello);
-    expect(await client.greeted).toMatchObject({ instanceId: "i-1", replica: "b:v1#1", incarnation: 1, protocol: 1 });
+    expect(await client.greeted).toEqual({ ...started.hello, peer: started.hello.replica });
   });
 
   test.each([
@@ -104,7 +107,10 @@ describe("a peer that breaks the protocol loses its connection and nobody else's
   test("more of a body than it had credit for", async () => {
     const started = await lab.start({ exports: { default: () => new Promise(() => {}) } });
     const client = await started.connect();
-    const { streamId } = client.send(httpHead({ method: "POST" }), { body: new Uint8Array(STREAM_WINDOW_BYTES), more: true });
+    const { streamId } = client.send(httpHead({ method: "POST" }), {
+      body: new Uint8Array(STREAM_WINDOW_BYTES),
+      more: true,
+    });
     client.writer.data(streamId, new Uint8Array(1), 0);
     client.flush();
     await client.closed;
@@ -310,19 +316,28 @@ describe("deadlines", () => {
     const fired = Promise.withResolvers<unknown>();
     const door = () => {
       const { signal, deadline } = context();
-      signal.addEventListener("abort", () => fired.resolve({ reason: signal.reason, late: performance.now() - deadline! }));
+      signal.addEventListener("abort", () =>
+        fired.resolve({ reason: signal.reason, late: performance.now() - deadline! }),
+      );
       return new Promise(() => {});
     };
     const started = await lab.start({ exports: { default: door }, config: { maxConcurrentQueries: 1 } });
     const client = await started.connect();
     const { failure } = await client.send(httpHead({ timeoutMs: 30, endpoint: "iris" })).answer;
-    expect(failure).toMatchObject({ status: 504, code: "deadline-exceeded", message: expect.stringContaining('"iris"') });
+    expect(failure).toMatchObject({
+      status: 504,
+      code: "deadline-exceeded",
+      message: expect.stringContaining('"iris"'),
+    });
     expect(await fired.promise).toMatchObject({ reason: { code: "deadline-exceeded" } });
   });
 
   test("a query whose time is over before its turn does not run", async () => {
     let ran = 0;
-    const started = await lab.start({ exports: { default: () => void (ran += 1) } });
+    const door = () => {
+      ran += 1;
+    };
+    const started = await lab.start({ exports: { default: door } });
     const client = await started.connect();
     expect((await client.send(httpHead({ timeoutMs: 0 })).answer).failure).toMatchObject({ code: "deadline-exceeded" });
     expect(ran).toBe(0);
@@ -400,13 +415,19 @@ describe("streams", () => {
       yield context().requestId;
     }
     const client = await (await lab.start({ exports: { ids }, code: { export: "*" } })).connect();
-    const answers = await Promise.all(["a", "b"].map((requestId) => client.send(methodHead("ids", { requestId })).answer));
-    expect(answers.map(itemsOf)).toEqual([["a", "a"], ["b", "b"]]);
+    const answers = await Promise.all(
+      ["a", "b"].map((requestId) => client.send(methodHead("ids", { requestId })).answer),
+    );
+    expect(answers.map(itemsOf)).toEqual([
+      ["a", "a"],
+      ["b", "b"],
+    ]);
   });
 });
 
 test("context() tells all it knows of the query", async () => {
-  const client = await (await lab.start({ exports: { default: () => context() } })).connect();
+  const started = await lab.start({ exports: { default: () => context() } });
+  const client = await started.connect();
   const head = httpHead({ requestId: "r-9", endpoint: "iris", shardKey: "user-7", isShadow: true, timeoutMs: 5_000 });
   expect(JSON.parse(textOf(await client.send(head).answer))).toEqual({
     requestId: "r-9",
@@ -415,28 +436,38 @@ test("context() tells all it knows of the query", async () => {
     instance: "test",
     endpoint: "iris",
     backendTag: "b:v1",
-    replicaTag: "b:v1#1",
+    replicaTag: started.hello.replica,
     isShadow: true,
   });
 });
 
 test("replies before a handler that blocks the loop do not wait for it", async () => {
-  const order: string[] = [];
-  const block = (milliseconds: number) => {
-    const until = performance.now() + milliseconds;
-    while (performance.now() < until);
-    return milliseconds;
+  const sockets = createSocketTransport();
+  let writes = 0;
+  const counting: Transport = {
+    ...sockets,
+    listen: (address, accept) =>
+      sockets.listen(address, (socket) =>
+        accept({
+          ...socket,
+          write: (bytes) => {
+            writes += 1;
+            return socket.write(bytes);
+          },
+        }),
+      ),
   };
-  const client = await (await lab.start({ exports: { block }, code: { export: "*" } })).connect();
-  const sent = [5, 200].map((milliseconds) => {
-    client.writer.query(0, methodHead("block"), undefined, 1);
-    client.writer.take();
-    return client.send(methodHead("block"), {
-      body: encodeValue([milliseconds]),
-      onPart: () => order.push(String(milliseconds)),
-    });
-  });
-  await sent[0]!.answer;
-  expect(order).toEqual(["5"]);
-  await sent[1]!.answer;
+  const block = () => {
+    const writesBefore = writes;
+    const until = performance.now() + 2 * MAX_REPLY_HOLD_MS;
+    while (performance.now() < until);
+    return writesBefore;
+  };
+  const started = await lab.start({ exports: { block }, code: { export: "*" }, transport: counting });
+  const client = await started.connect();
+  // All three in one piece: the replica reads them in one turn.
+  for (const streamId of [1, 2, 3]) client.writer.query(streamId, methodHead("block"), undefined, END);
+  client.flush();
+  const seen = await Promise.all([1, 2, 3].map((streamId) => client.awaitStream(streamId)));
+  expect(seen.map(resultOf)).toEqual([1, 2, 3]);
 });

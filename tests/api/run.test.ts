@@ -1,7 +1,6 @@
 /** `maitred run`: an app file served in the foreground, by an instance that ends with the command. */
-import { join } from "node:path";
 import { expect, test } from "vitest";
-import { maitred, ROOT, type RunningCommand, spawnMaitred } from "../harness/command.ts";
+import { type RunningCommand, spawnMaitred } from "../harness/command.ts";
 import { fixture } from "../harness/echo.ts";
 import { ask } from "../harness/http.ts";
 import { START_DEADLINE_MS, useLab } from "../harness/lab.ts";
@@ -82,32 +81,6 @@ test("PORT and HOST are the environment's way to say where, and a flag goes befo
   const command = spawnMaitred(args, { env });
   expect(await baseUrlOf(command)).not.toMatch(/:8000$/);
   command.kill("SIGTERM");
-  expect(await command.ended()).toMatchObject({ status: 0 });
-  await nothingLeft();
-}, 40_000);
-
-test("the iris example answers with the species, and its shadow changes no answer", async () => {
-  const name = lab().name("iris");
-  const command = spawnMaitred(["run", join(ROOT, "examples/iris/app.ts"), "--port", "0", "--instance", name]);
-  const url = await baseUrlOf(command);
-  for (const body of [[5.1, 3.5, 1.4, 0.2], { features: [5.1, 3.5, 1.4, 0.2] }]) {
-    const answer = await ask(`${url}/iris`, { body });
-    expect(answer).toMatchObject({ status: 200 });
-    expect(answer.json()).toMatchObject({
-      species: "setosa",
-      version: "iris:v1",
-      probabilities: { setosa: expect.any(Number) },
-    });
-  }
-  expect((await ask(`${url}/iris`, { body: [1, 2] })).status).toBe(422);
-  expect(command.stdout()).toMatch(/curl/);
-
-  await maitred(["traffic", "set", "iris", "iris:v2=100%", "--instance", name]);
-  expect((await ask(`${url}/iris`, { body: [6.3, 3.3, 6, 2.5] })).json()).toMatchObject({
-    species: "virginica",
-    version: "iris:v2",
-  });
-  command.kill("SIGINT");
   expect(await command.ended()).toMatchObject({ status: 0 });
   await nothingLeft();
 }, 40_000);

@@ -118,6 +118,15 @@ function revokeContract(open: () => Promise<StoreLab>): void {
     expect(taken.deadline()).toBeLessThan(lab.now());
   });
 
+  test("is lost once revoked, also when a renewal was under way", async () => {
+    const lab = await openLab(open);
+    const lease = await (await lab.store()).lease(LONG_MS);
+    const renewal = lease.keepAlive();
+    await lease.revoke();
+    await renewal;
+    expect(lease.deadline()).toBeLessThan(lab.now());
+  });
+
   test("that is gone already may be revoked again, by holder and id", async () => {
     const store = await (await openLab(open)).store();
     const lease = await store.lease(LONG_MS);

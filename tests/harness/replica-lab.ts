@@ -17,6 +17,7 @@ import { type ActorFile, runFiles } from "../../src/model/places.ts";
 import { type Hello, WIRE_PROTOCOL } from "../../src/model/wire.ts";
 import type { AgentLink, LinkEvents } from "../../src/ports/agent-link.ts";
 import type { Log, LogFields } from "../../src/ports/log.ts";
+import type { Transport } from "../../src/ports/transport.ts";
 import { Replica } from "../../src/replica/replica.ts";
 import { waitFor } from "./wait-for.ts";
 import { WireClient } from "./wire-client.ts";
@@ -69,6 +70,7 @@ export interface ReplicaWish {
   readonly code?: Partial<Extract<CodeRef, { kind: "export" }>> | Extract<CodeRef, { kind: "app" }>;
   readonly config?: BackendConfigInput;
   readonly callers?: CallerFactory;
+  readonly transport?: Transport;
 }
 
 export const MODULE = "file:///srv/app.ts";
@@ -85,6 +87,11 @@ export class ReplicaLab {
     this.#started.push(started);
     await started.replica.start();
     return started;
+  }
+
+  /** The one whose start may still be under way. */
+  latest(): StartedReplica {
+    return this.#started.at(-1)!;
   }
 
   async close(): Promise<void> {
@@ -137,7 +144,7 @@ export class StartedReplica {
   readonly address: Address;
 
   constructor(file: ActorFile, wish: ReplicaWish) {
-    const { exports, callers } = wish;
+    const { exports, callers, transport } = wish;
     const exit = Promise.withResolvers<number>();
     const { actor } = file.assignment;
     this.file = file;
@@ -149,7 +156,7 @@ export class StartedReplica {
         clock: createSystemClock(),
         log: this.log,
         link: this.link,
-        transport: createSocketTransport(),
+        transport: transport ?? createSocketTransport(),
         loader: { load: async () => (typeof exports === "function" ? exports() : exports) },
         callers: callers ?? noCallers,
       },

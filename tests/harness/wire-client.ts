@@ -107,16 +107,25 @@ export class WireClient {
   ): SentQuery {
     this.#lastStreamId += 1;
     const streamId = this.#lastStreamId;
+    const { promise, open } = this.#expect(streamId, options);
+    this.writer.query(streamId, head, options.body, options.more === true ? MORE : END);
+    this.flush();
+    return { streamId, answer: promise, soFar: open };
+  }
+
+  /** The answer to a query that was written by hand. */
+  awaitStream(streamId: number): Promise<Answer> {
+    return this.#expect(streamId, {}).promise;
+  }
+
+  #expect(streamId: number, { credit = "given", onPart }: Partial<Pick<Open, "credit" | "onPart">>) {
     const { promise, resolve } = Promise.withResolvers<Answer>();
-    const { credit = "given", onPart } = options;
     const open: Open = {
       ...{ head: undefined, parts: [], failure: undefined, refused: undefined, credit, onPart },
       settle: resolve,
     };
     this.#open.set(streamId, open);
-    this.writer.query(streamId, head, options.body, options.more === true ? MORE : END);
-    this.flush();
-    return { streamId, answer: promise, soFar: open };
+    return { promise, open };
   }
 
   /** A method call through a handle. */

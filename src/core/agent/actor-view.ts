@@ -179,10 +179,14 @@ export const isMeantToRun = (view: ActorView): boolean =>
   assignmentOf(view)?.intent.kind === "run" && (view.life.kind === "down" || view.life.killed !== "intent");
 
 export const stateOf = (view: ActorView): ActorState => {
-  if (view.life.kind === "down") return "exited";
+  if (view.life.kind === "down") return isAboutToStart(view) ? "starting" : "exited";
   if (view.life.drainSince !== undefined || view.report?.state === "draining") return "draining";
   return view.report?.state ?? "starting";
 };
+
+/** Its first start is a matter of milliseconds: nothing has exited yet. */
+const isAboutToStart = (view: ActorView): boolean =>
+  view.file === undefined && view.failedStarts === 0 && isMeantToRun(view);
 
 /** What a person should read; undefined = it ended as it was told. */
 const exitError = (view: ActorView, exit: Exit): ErrorBody | undefined => {

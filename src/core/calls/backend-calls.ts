@@ -108,7 +108,11 @@ export const deleteBackend = (draft: Draft, call: CallOf<"deleteBackend">): Call
 };
 
 /** The value is current already: the id shares the goal of that value, or tries again what failed. */
-const repeat = (draft: Draft, record: BackendRecord, call: CallOf<"createBackend" | "updateBackendConfig">): CallOutcome => {
+const repeat = (
+  draft: Draft,
+  record: BackendRecord,
+  call: CallOf<"createBackend" | "updateBackendConfig">,
+): CallOutcome => {
   const current = draft.view.goal(record.goal);
   if (current !== undefined && current.state !== "failed" && current.state !== "superseded") {
     openAlias(draft, call, current);
@@ -137,7 +141,9 @@ const describeCode = (code: CodeRef): string =>
   code.kind === "export" ? `${code.module}#${code.export}` : `${code.module}, backend "${code.backend}"`;
 
 const refuseTag = (tag: string): CallOutcome | undefined =>
-  isName(tag) ? undefined : refuse("tag-invalid", `${JSON.stringify(tag)} cannot be a backend's tag: use ${NAME_RULE}.`);
+  isName(tag)
+    ? undefined
+    : refuse("tag-invalid", `${JSON.stringify(tag)} cannot be a backend's tag: use ${NAME_RULE}.`);
 
 const refuseConfig = (draft: Draft, tag: BackendTag, input: BackendConfigInput): CallOutcome | undefined => {
   const config = resolveBackendConfig(input);
@@ -151,7 +157,10 @@ const refuseConfig = (draft: Draft, tag: BackendTag, input: BackendConfigInput):
   return problems.length === 0 ? undefined : refuseAll("config-invalid", `backend "${tag}"`, problems);
 };
 
-const refuseSize = (tag: BackendTag, value: { readonly code: CodeRef; readonly config: BackendConfigInput }): CallOutcome | undefined => {
+const refuseSize = (
+  tag: BackendTag,
+  value: { readonly code: CodeRef; readonly config: BackendConfigInput },
+): CallOutcome | undefined => {
   const bytes = utf8Length(JSON.stringify(value));
   if (bytes <= MAX_BACKEND_BYTES) return undefined;
   return refuse(

@@ -19,7 +19,10 @@ export const createEndpoint = (draft: Draft, call: CallOf<"createEndpoint">): Ca
   const { tag, spec } = call;
   const policy = { traffic: call.traffic, shadows: withoutZero(call.shadows) } as TrafficPolicy;
   const refusal =
-    refuseTag(tag) ?? refuseSpec(call) ?? refuseShares(tag, call.traffic, call.shadows) ?? refuseBackends(draft, tag, policy);
+    refuseTag(tag) ??
+    refuseSpec(call) ??
+    refuseShares(tag, call.traffic, call.shadows) ??
+    refuseBackends(draft, tag, policy);
   if (refusal !== undefined) return refusal;
   const existing = draft.view.endpoint(tag);
   if (existing !== undefined) {
@@ -100,7 +103,9 @@ const repeat = (draft: Draft, record: EndpointRecord, call: Call): CallOutcome =
 };
 
 const refuseTag = (tag: string): CallOutcome | undefined =>
-  isName(tag) ? undefined : refuse("tag-invalid", `${JSON.stringify(tag)} cannot be an endpoint's tag: use ${NAME_RULE}.`);
+  isName(tag)
+    ? undefined
+    : refuse("tag-invalid", `${JSON.stringify(tag)} cannot be an endpoint's tag: use ${NAME_RULE}.`);
 
 const refuseSpec = ({ tag, spec }: CallOf<"createEndpoint">): CallOutcome | undefined => {
   if (spec.route !== undefined) {
@@ -159,18 +164,26 @@ const refuseTakenRoute = (draft: Draft, { tag, spec }: CallOf<"createEndpoint">)
   );
 };
 
-const differenceOf = (existing: EndpointRecord, wanted: TrafficPolicy & Pick<EndpointRecord, "spec" | "app">): string => {
+const differenceOf = (
+  existing: EndpointRecord,
+  wanted: TrafficPolicy & Pick<EndpointRecord, "spec" | "app">,
+): string => {
   const fields = (Object.keys({ ...existing.spec, ...wanted.spec }) as (keyof EndpointRecord["spec"])[]).filter(
     (field) => !isSameValue(existing.spec[field], wanted.spec[field]),
   );
   const parts: string[] = [...fields];
   if (!isSameValue(existing.traffic, wanted.traffic)) parts.push("traffic");
   if (!isSameValue(existing.shadows, wanted.shadows)) parts.push("shadows");
-  if (existing.app !== wanted.app) parts.push(existing.app === undefined ? "owner" : `owner (the app "${existing.app}")`);
+  if (existing.app !== wanted.app)
+    parts.push(existing.app === undefined ? "owner" : `owner (the app "${existing.app}")`);
   return parts.join(", ");
 };
 
 const refuseUnknown = (tag: EndpointTag): CallOutcome =>
-  refuse("endpoint-unknown", `no endpoint is called "${tag}". Create it with createEndpoint, or look at listEndpoints.`, {
-    endpoint: tag,
-  });
+  refuse(
+    "endpoint-unknown",
+    `no endpoint is called "${tag}". Create it with createEndpoint, or look at listEndpoints.`,
+    {
+      endpoint: tag,
+    },
+  );

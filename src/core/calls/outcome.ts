@@ -17,6 +17,7 @@ export const refuseAll = (code: ErrorCode, subject: string, problems: readonly s
 /** `"a"`, `"a" and "b"`, `"a", "b" and 3 others`. */
 export const listed = (names: readonly string[]): string => {
   const quoted = names.map((name) => JSON.stringify(name));
-  if (quoted.length <= 3) return quoted.length < 2 ? quoted.join("") : `${quoted.slice(0, -1).join(", ")} and ${quoted.at(-1)}`;
+  if (quoted.length <= 3)
+    return quoted.length < 2 ? quoted.join("") : `${quoted.slice(0, -1).join(", ")} and ${quoted.at(-1)}`;
   return `${quoted.slice(0, 2).join(", ")} and ${quoted.length - 2} others`;
 };

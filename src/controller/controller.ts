@@ -1,0 +1,246 @@
+/**
+ * The controller: campaigns for the leadership, and while it leads lives one life after another (life.ts). Its public face is what
+ * REST serves: calls that change the instance, goals and waits for them, reads, and the long poll.
+ * Whatever it answers is durable and was said while it led; when it does not lead it answers `not-leading`, and the caller asks the
+ * process that does.
+ */
+import { isServeError, ServeError, toErrorBody } from "../base/serve-error.ts";
+import type { Wanted } from "../core/reconcile-instance.ts";
+import type { BackendConfigInput } from "../model/backend-config.ts";
+import type { Call, Goal } from "../model/calls.ts";
+import type { BackendTag, GoalId, InstanceName, NodeName } from "../model/ids.ts";
+import { keysOf } from "../model/keys.ts";
+import { CAMPAIGN_RETRY_MS } from "../model/limits.ts";
+import type { PollAnswer, PollRequest } from "../model/longpoll.ts";
+import type { HttpConfig, InstanceRecord, LeaderRecord } from "../model/records.ts";
+import type { ProcessStatus, Status } from "../model/status.ts";
+import type { Timestamp } from "../ports/clock.ts";
+import { notLeading } from "./goal-waits.ts";
+import { campaign, type Leadership } from "./leadership.ts";
+import { Life, type LifeEnd, type LifeOptions, type LifePorts } from "./life.ts";
+import { pause } from "./pause.ts";
+import { maskedConfig, reportStatus } from "./status-report.ts";
+
+export type ControllerPorts = LifePorts;
+export type { LifeEnd } from "./life.ts";
+
+export interface ControllerOptions {
+  readonly instance: InstanceName;
+  readonly node: NodeName;
+  /** Where this controller answers REST and long polls once it leads. */
+  readonly address: LeaderRecord["address"];
+  readonly pid: number;
+  /** Lives of this node's controller process. */
+  readonly incarnation: number;
+  /** Of the first life; later ones keep what is saved. */
+  readonly begin: Omit<Wanted, "instance">;
+  /** Every process of the instance is new: nobody can know an older life. */
+  readonly isFirstLife: boolean;
+}
+
+export interface ControllerEvents {
+  /** This process leads, by this epoch, and the instance exists. */
+  onLead(epoch: number): void;
+  /** It does not any more. It campaigns again, unless it is stopped now. */
+  onLost(end: LifeEnd): void;
+  /** It cannot lead: what is saved is not for this version, or a bug stops every life. It has ended. */
+  onFailed(error: ServeError): void;
+}
+
+export interface Explained {
+  readonly target: string;
+  readonly reason: string;
+  readonly timestamp: string;
+}
+
+export class Controller {
+  readonly #ports: ControllerPorts;
+  readonly #options: ControllerOptions;
+  readonly #events: ControllerEvents;
+  readonly #stopping = new AbortController();
+  readonly #startedAt: Timestamp;
+  #life: Life | undefined;
+  #lives = 0;
+  #run: Promise<void> | undefined;
+  /** Goals of an instance that is no more: whoever waits for the end still gets its answer. */
+  #lastWords = new Map<GoalId, Goal>();
+
+  constructor(ports: ControllerPorts, options: ControllerOptions, events: ControllerEvents) {
+    this.#ports = ports;
+    this.#options = options;
+    this.#events = events;
+    this.#startedAt = ports.clock.timestamp();
+  }
+
+  start(): void {
+    this.#run ??= this.#liveAndDie().catch((error: unknown) => {
+      this.#ports.log.error("controller-failed", { error: toErrorBody(error) });
+      this.#events.onFailed(
+        isServeError(error) ? error : new ServeError("internal", toErrorBody(error).message, { cause: error }),
+      );
+    });
+  }
+
+  /** Gives the leadership back; resolves when nothing of it is left. Everybody who waits is sent to the next leader. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    this.#life?.end("stopped");
+    await this.#run;
+  }
+
+  isLeading(): boolean {
+    return this.#life?.leads() === true;
+  }
+
+  submit(call: Call): Promise<Goal> {
+    const life = this.#life;
+    return life === undefined ? Promise.reject(notLeading()) : life.submit(call);
+  }
+
+  /** undefined: no goal of this id is kept. */
+  goal(id: string): Goal | undefined {
+    return this.#lastWords.get(id as GoalId) ?? this.#leading().goal(id as GoalId);
+  }
+
+  /** Resolves when the goal settles, or after `waitMs` with what it is then. */
+  async waitForGoal(id: string, waitMs: number, signal: AbortSignal): Promise<Goal> {
+    const goal = this.#knownGoal(id);
+    if (goal.state !== "pending" || waitMs <= 0) return goal;
+    const { waits } = this.#leading();
+    try {
+      await waits.wait(id as GoalId, waitMs, signal);
+    } catch (error) {
+      const last = this.#lastWords.get(id as GoalId);
+      if (last === undefined) throw error;
+      return last;
+    }
+    return this.#knownGoal(id);
+  }
+
+  status(): Status {
+    const { view, memory, reasons } = this.#leading();
+    const { clock } = this.#ports;
+    const now = { instant: clock.now(), timestamp: clock.timestamp() };
+    return reportStatus({ view, memory, reasons, self: this.#self(), now }, this.#instance());
+  }
+
+  httpConfig(): HttpConfig {
+    return this.#instance().http;
+  }
+
+  /** What the user set; values of `env` masked. */
+  backendConfig(tag: BackendTag): BackendConfigInput {
+    const record = this.#leading().view.backend(tag);
+    if (record === undefined) throw new ServeError("backend-unknown", `no backend is called "${tag}".`);
+    return maskedConfig(record.config);
+  }
+
+  /** Why a backend, endpoint or other thing is, or was last, not as wanted. */
+  explain(target: string): readonly Explained[] {
+    const { reasons } = this.#leading();
+    return [`backend/${target}`, `endpoint/${target}`, target].flatMap((key) => {
+      const last = reasons.last(key);
+      if (last === undefined) return [];
+      return [{ target: key, reason: last.reason, timestamp: new Date(last.timestamp).toISOString() }];
+    });
+  }
+
+  async poll(request: PollRequest, signal: AbortSignal): Promise<PollAnswer> {
+    const life = this.#leading();
+    const answer = await life.host.poll(request, signal);
+    if (!life.leads()) throw notLeading();
+    return answer;
+  }
+
+  async #liveAndDie(): Promise<void> {
+    const { clock, log } = this.#ports;
+    const { signal } = this.#stopping;
+    const key = keysOf(this.#options.instance).leader;
+    while (!signal.aborted) {
+      const leadership = await campaign(this.#ports, { key, record: this.#leaderRecord() }, signal);
+      if (leadership === undefined) return;
+      const end = await this.#live(leadership);
+      this.#life = undefined;
+      await leadership.resign();
+      log.info("life-ended", { epoch: leadership.epoch, end });
+      this.#events.onLost(end);
+      if (end === "erased") return;
+      // A life that the store or a bug has ended must not be followed by the next at once, for ever.
+      if (end === "write-refused" || end === "write-unknown") await pause(clock, CAMPAIGN_RETRY_MS, signal);
+    }
+  }
+
+  async #live(leadership: Leadership): Promise<LifeEnd> {
+    const { log } = this.#ports;
+    try {
+      const life = await Life.open(this.#ports, this.#lifeOptions(leadership));
+      this.#lives += 1;
+      this.#life = life;
+      if (this.#stopping.signal.aborted) life.end("stopped");
+      return await life.run();
+    } catch (error) {
+      const body = toErrorBody(error);
+      log.error("life-failed", { epoch: leadership.epoch, error: body });
+      if (body.code !== "schema-newer") return "write-refused";
+      await leadership.resign();
+      throw error;
+    }
+  }
+
+  #lifeOptions(leadership: Leadership): LifeOptions {
+    const { instance, begin, isFirstLife } = this.#options;
+    const isFirst = this.#lives === 0;
+    return {
+      keys: keysOf(instance),
+      leadership,
+      begin: isFirst ? { ...begin, instance } : { ...begin, instance, http: {}, phase: "keep" },
+      isFirst: isFirst && isFirstLife,
+      onBegun: () => {
+        this.#ports.log.info("leading", { epoch: leadership.epoch, life: this.#lives });
+        this.#events.onLead(leadership.epoch);
+      },
+      onErased: (goals) => {
+        this.#lastWords = new Map(goals.map((goal) => [goal.id as GoalId, goal]));
+      },
+    };
+  }
+
+  #leading(): Life {
+    if (this.#life === undefined || !this.#life.leads()) throw notLeading();
+    return this.#life;
+  }
+
+  #instance(): InstanceRecord {
+    const instance = this.#leading().view.instance();
+    if (instance === undefined) throw notLeading();
+    return instance;
+  }
+
+  #knownGoal(id: string): Goal {
+    const goal = this.goal(id);
+    if (goal !== undefined) return goal;
+    throw new ServeError("goal-unknown", `no goal "${id}" is kept: it never existed, or it settled long ago.`, {
+      details: { goalId: id },
+    });
+  }
+
+  #leaderRecord(): LeaderRecord {
+    const { address, pid, node } = this.#options;
+    return { address, pid, node, startedAt: this.#startedAt };
+  }
+
+  #self(): ProcessStatus {
+    const { node, pid, incarnation, address } = this.#options;
+    return {
+      name: `controller@${node}`,
+      kind: "controller",
+      node,
+      pid,
+      state: "ready",
+      incarnation,
+      restarts: Math.max(0, incarnation - 1),
+      uptimeMs: Math.max(0, this.#ports.clock.timestamp() - this.#startedAt),
+      address,
+    };
+  }
+}

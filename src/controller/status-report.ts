@@ -1,0 +1,145 @@
+/**
+ * The instance as people see it (`status`), made from what one life knows when somebody asks. Values of `env` are masked: they may be
+ * secrets.
+ */
+import { describeGoal } from "../core/describe-goal.ts";
+import { observeReplicas } from "../core/observed-replica.ts";
+import { wantedReplicas } from "../core/reconcile-backend.ts";
+import type { View } from "../core/view.ts";
+import type { ActorStatus, Assignment } from "../model/actor.ts";
+import type { BackendConfigInput } from "../model/backend-config.ts";
+import type { Goal } from "../model/calls.ts";
+import type { GoalId, NodeName } from "../model/ids.ts";
+import { MAX_STATUS_GOALS } from "../model/limits.ts";
+import { type BackendRecord, type GoalRecord, type InstanceRecord, SCHEMA_VERSION } from "../model/records.ts";
+import type { BackendStatus, EndpointStatus, ProcessStatus, Status } from "../model/status.ts";
+import type { Instant, Timestamp } from "../ports/clock.ts";
+import type { Memory, Reasons } from "./memory.ts";
+
+export interface Reported {
+  readonly view: View;
+  readonly memory: Memory;
+  readonly reasons: Reasons;
+  /** The controller itself: no row of the store describes it. */
+  readonly self: ProcessStatus;
+  readonly now: { readonly instant: Instant; readonly timestamp: Timestamp };
+}
+
+const MASK = "***";
+
+export const reportStatus = (known: Reported, instance: InstanceRecord): Status => ({
+  schemaVersion: SCHEMA_VERSION,
+  instance: instance.name,
+  phase: instance.phase,
+  http: instance.http,
+  urls: urlsOf(known.view),
+  codeFrom: "folder",
+  endpoints: Array.from(known.view.all("endpoint"), endpointStatus),
+  backends: Array.from(known.view.all("backend"), (record) => backendStatus(known, record)),
+  goals: goalsOf(known),
+  processes: [
+    ...agentsOf(known),
+    known.self,
+    ...Array.from(known.view.all("assignment"), (assignment) => processStatus(known, assignment)),
+  ],
+});
+
+export const maskedConfig = (config: BackendConfigInput): BackendConfigInput =>
+  config.env === undefined
+    ? config
+    : { ...config, env: Object.fromEntries(Object.keys(config.env).map((name) => [name, MASK])) };
+
+const endpointStatus = ({
+  tag,
+  spec,
+  traffic,
+  shadows,
+}: {
+  readonly tag: string;
+  readonly spec: Pick<EndpointStatus, "route" | "methods">;
+  readonly traffic: EndpointStatus["traffic"];
+  readonly shadows: EndpointStatus["shadows"];
+}): EndpointStatus => ({ tag, route: spec.route, methods: spec.methods, traffic, shadows });
+
+const backendStatus = (known: Reported, record: BackendRecord): BackendStatus => {
+  const { view, memory, reasons, now } = known;
+  const wanted = wantedReplicas(view, record);
+  const reason = reasons.present(`backend/${record.tag}`);
+  return {
+    tag: record.tag,
+    config: maskedConfig(record.config),
+    code: record.code,
+    replicas: {
+      wanted: wanted === "hold" ? view.config(record.tag).numReplicas : wanted,
+      running: observeReplicas(view, record.tag).filter((replica) => replica.phase === "ready").length,
+    },
+    goal: describeGoal({ view, soft: memory }, record.goal, now.instant),
+    ...(reason === undefined ? {} : { reason }),
+  };
+};
+
+/** All that are pending, and the last that were settled. */
+const goalsOf = ({ view, memory, now }: Reported): readonly Goal[] => {
+  const pending = Array.from(view.all("goal")).filter((record: GoalRecord) => record.state === "pending");
+  const settled = [...view.settledGoals()].slice(-MAX_STATUS_GOALS);
+  const ids: readonly GoalId[] = [...settled, ...pending.map((record) => record.id)];
+  return ids.map((id) => describeGoal({ view, soft: memory }, id, now.instant)).filter((goal) => goal !== undefined);
+};
+
+const agentsOf = ({ view, now }: Reported): readonly ProcessStatus[] => {
+  const names = new Set<NodeName>();
+  for (const node of view.all("node")) names.add(node.node);
+  for (const assignment of view.all("assignment")) names.add(assignment.node);
+  return [...names].sort().map((name) => {
+    const node = view.node(name);
+    const base = { name: `agent@${name}`, kind: "agent", node: name } as const;
+    if (node === undefined) {
+      const error = `the agent of node ${name} is silent`;
+      return { ...base, pid: undefined, state: "exited", incarnation: 0, restarts: 0, uptimeMs: 0, error };
+    }
+    const { pid, incarnation, startedAt } = node;
+    const uptimeMs = Math.max(0, now.timestamp - startedAt);
+    return { ...base, pid, state: "ready", incarnation, restarts: Math.max(0, incarnation - 1), uptimeMs };
+  });
+};
+
+const processStatus = ({ view, now }: Reported, assignment: Assignment): ProcessStatus => {
+  const status = view.status(assignment.actor);
+  const isUp = status?.pid !== undefined;
+  return {
+    name: assignment.actor,
+    kind: assignment.spec.kind,
+    node: assignment.node,
+    pid: status?.pid,
+    state: stateOf(assignment, status),
+    incarnation: status?.incarnation ?? 0,
+    restarts: Math.max(0, (status?.incarnation ?? 1) - 1),
+    uptimeMs: isUp ? Math.max(0, now.timestamp - status.startedAt) : 0,
+    ...(status?.error === undefined ? {} : { error: status.error.message }),
+    ...(status?.address === undefined ? {} : { address: status.address }),
+  };
+};
+
+const stateOf = (assignment: Assignment, status: ActorStatus | undefined): ProcessStatus["state"] => {
+  if (status === undefined) return "starting";
+  return assignment.intent.kind !== "run" && status.state !== "exited" ? "draining" : status.state;
+};
+
+/** Where the proxies that are ready answer: `tcp:127.0.0.1:8000` → `http://127.0.0.1:8000`. */
+const urlsOf = (view: View): readonly string[] => {
+  const urls = new Set<string>();
+  for (const actor of view.proxies()) {
+    const status = view.status(actor);
+    if (status?.state !== "ready" || status.address === undefined || !status.address.startsWith("tcp:")) continue;
+    const place = status.address.slice("tcp:".length);
+    const colon = place.lastIndexOf(":");
+    urls.add(`http://${reachableHost(place.slice(0, colon))}:${place.slice(colon + 1)}`);
+  }
+  return [...urls];
+};
+
+/** A wildcard address is reached over loopback; an IPv6 address stands in brackets. */
+const reachableHost = (host: string): string => {
+  if (host === "0.0.0.0" || host === "::" || host === "[::]") return "127.0.0.1";
+  return host.includes(":") && !host.startsWith("[") ? `[${host}]` : host;
+};

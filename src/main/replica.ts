@@ -1,0 +1,67 @@
+/** Composition root of a replica's process. One argument: the path of its ActorFile. Exit status: 0 after a drain, 1 otherwise. */
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { extname } from "node:path";
+import { openAgentLink } from "../adapters/agent-link.ts";
+import { nodeModuleLoader } from "../adapters/module-loader.ts";
+import { createPinoLog } from "../adapters/pino-log.ts";
+import { createSocketTransport } from "../adapters/socket-transport.ts";
+import { createSystemClock } from "../adapters/system-clock.ts";
+import { createSystemRandom } from "../adapters/system-random.ts";
+import type { CallerFactory } from "../api/api.ts";
+import type { ActorFile } from "../model/places.ts";
+import type { AgentLink } from "../ports/agent-link.ts";
+import { Replica } from "../replica/replica.ts";
+import type { ProcessRouter } from "./process-router.ts";
+
+const main = (path: string): void => {
+  const file = JSON.parse(readFileSync(path, "utf8")) as ActorFile;
+  const { assignment, incarnation, instanceId, runDir } = file;
+  process.title = `maitred replica ${assignment.actor}`;
+  const clock = createSystemClock();
+  const random = createSystemRandom();
+  const log = createPinoLog({ fields: { process: assignment.actor } });
+  const link = openAgentLink({ runDir, instanceId, role: "replica", actor: assignment.actor, incarnation });
+
+  let router: ProcessRouter | undefined;
+  const identity = { instanceId, peer: assignment.actor, kind: "replica", follow: "used" } as const;
+  const callers: CallerFactory = (endpoint) => {
+    router ??= loadProcessRouter().startProcessRouter({ clock, random, log, leader: () => link.leader() }, identity);
+    return router.callers(endpoint);
+  };
+
+  const replica = new Replica(
+    {
+      clock,
+      log,
+      link: tellingOfLeaders(link, () => router?.leaderChanged()),
+      transport: createSocketTransport(),
+      loader: nodeModuleLoader(),
+      callers,
+    },
+    { file, exit: (status) => process.exit(status) },
+  );
+  const { gracefulShutdownTimeoutMs } =
+    assignment.spec.kind === "replica" ? assignment.spec.config : { gracefulShutdownTimeoutMs: 0 };
+  for (const signal of ["SIGTERM", "SIGINT"] as const)
+    process.on(signal, () => void replica.drain(gracefulShutdownTimeoutMs));
+  process.on("uncaughtException", (error) => void replica.crash(error));
+  process.on("unhandledRejection", (error) => void replica.crash(error));
+  void replica.start();
+};
+
+/** Most replicas hold no handles: the router is loaded by the first call of one, at once, because handles are synchronous. */
+const loadProcessRouter = (): typeof import("./process-router.ts") =>
+  createRequire(import.meta.url)(`./process-router${extname(import.meta.url)}`);
+
+/** The role does not care who leads; the router of its handles does. */
+const tellingOfLeaders = (link: AgentLink, changed: () => void): AgentLink => ({
+  start: (events) => link.start({ ...events, onLeader: changed }),
+  leader: () => link.leader(),
+  report: (report) => link.report(report),
+  leading: (leader) => link.leading(leader),
+  committed: () => link.committed(),
+  stop: () => link.stop(),
+});
+
+main(process.argv[2] ?? "");
