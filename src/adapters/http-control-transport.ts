@@ -26,7 +26,7 @@ interface Sending {
 const send = ({ address, agent, request, timeoutMs, signal }: Sending): Promise<ControlAnswer> =>
   new Promise((resolve, reject) => {
     const body = request.body === undefined ? undefined : Buffer.from(JSON.stringify(request.body));
-    const timeout = AbortSignal.timeout(Math.max(1, timeoutMs));
+    const timeout = AbortSignal.timeout(Math.ceil(Math.max(1, timeoutMs)));
     const outgoing = httpRequest({
       ...targetOf(address),
       agent,

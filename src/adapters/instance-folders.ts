@@ -30,7 +30,7 @@ export function openInstanceFolders({
     forgetRescues: () => removeFile(run.rescue),
     trimLogs: (running) => trimLogs(state.logs, running),
     touchRun: () => touch([runDir, run.instance, run.lock]),
-    clearRun: () => removeAllBut(runDir, (name) => name.startsWith("agent.lock") || name.startsWith("start-")),
+    clearRun: () => removeAllBut(runDir, (name) => name.startsWith("agent.lock")),
     removeState: () => removeState(stateDir, state.tombstone),
   };
 }

@@ -86,7 +86,7 @@ async function startAgent(launch: AgentLaunch, agentEntry: string, deadline: num
     while (performance.now() < deadline) {
       if (hasEnded(child)) return outcomeOf(launch, child);
       const file = markOf(instance) === stale ? undefined : readJson<InstanceFile>(instance);
-      if (file !== undefined && file.agentPid !== child.pid) return { kind: "again" }; // another start was faster
+      if (file !== undefined && file.agentPid !== child.pid) return giveWay(launch, child);
       if (file !== undefined && follower.hasLeader(file)) return { kind: "answers", instanceFile: file };
       await sleep(START_LOOK_INTERVAL_MS);
     }
@@ -96,6 +96,12 @@ async function startAgent(launch: AgentLaunch, agentEntry: string, deadline: num
   }
   child.kill("SIGTERM");
   throw silent(launch);
+}
+
+/** Another start was faster; the agent that was started here ends as soon as it sees the lock taken. */
+function giveWay(launch: AgentLaunch, child: ChildProcess): Outcome {
+  child.once("exit", () => takeStartFailure(launch.runDir, child.pid!));
+  return { kind: "again" };
 }
 
 /** The agent that was started here has ended before its controller led. */

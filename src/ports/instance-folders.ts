@@ -24,7 +24,7 @@ export interface InstanceFolders {
   trimLogs(running: readonly string[]): void;
   /** Keeps cleaners of old files away. */
   touchRun(): void;
-  /** Everything but the lock and start failures. */
+  /** Everything but the lock. */
   clearRun(): void;
   /** Everything; the tombstone last. */
   removeState(): void;

@@ -15,7 +15,7 @@ beforeEach(() => {
 });
 afterEach(() => lab.close());
 
-const valueOf = async (asked: ReturnType<RouterLab["ask"]>) => {
+const resultOf = async (asked: ReturnType<RouterLab["ask"]>) => {
   const { parts, failure } = await asked.outcome;
   return failure ?? decodeValue(Buffer.concat(parts));
 };
@@ -25,7 +25,7 @@ describe("a router and its replicas", () => {
     const replica = await lab.replica({ onQuery: answerName });
     lab.publish(endpointOf({ b: backendOf([replica]) }));
     const body = encodeValue([1, "two"]);
-    expect(await valueOf(lab.ask({ body, shardKey: "k", requestId: "r-9", timeoutMs: 5_000 }))).toBe("run");
+    expect(await resultOf(lab.ask({ body, shardKey: "k", requestId: "r-9", timeoutMs: 5_000 }))).toBe("run");
     const [query] = await replica.received(1);
     expect(query?.head).toMatchObject({
       ...{ kind: "method", name: "run", endpoint: "e", requestId: "r-9", shardKey: "k", isShadow: false },
@@ -44,7 +44,7 @@ describe("a router and its replicas", () => {
     const asked = Array.from({ length: 50 }, (_, index) => lab.ask({ name: `m${index}` } as never));
     const queries = await replica.received(50);
     for (const query of [...queries].reverse()) answerName(query);
-    expect(await Promise.all(asked.map(valueOf))).toEqual(asked.map((_, index) => `m${index}`));
+    expect(await Promise.all(asked.map(resultOf))).toEqual(asked.map((_, index) => `m${index}`));
     expect(replica.lines).toHaveLength(1);
   });
 
@@ -54,7 +54,7 @@ describe("a router and its replicas", () => {
     lab.publish(endpointOf({ b: backendOf([]) }));
     const waiting = lab.ask();
     lab.publish(endpointOf({ b: backendOf([replica]) }));
-    expect([await valueOf(early), await valueOf(waiting)]).toEqual(["run", "run"]);
+    expect([await resultOf(early), await resultOf(waiting)]).toEqual(["run", "run"]);
   });
 
   test("queries spread over replicas by what is in flight there", async () => {
@@ -75,13 +75,13 @@ describe("a router and its replicas", () => {
       await lab.replica({ backend: "b2" }),
     ];
     two.onQuery = answerName;
-    const closure = endpointOf({ b1: backendOf([one]), b2: backendOf([two]) });
-    lab.publish({ ...closure, traffic: { b1: 0.9, b2: 0.1 } });
+    const backends = { b1: backendOf([one]), b2: backendOf([two]) };
+    lab.publish(endpointOf(backends, { traffic: { b1: 0.9, b2: 0.1 } }));
     await Promise.all(Array.from({ length: 1_000 }, () => lab.ask().outcome));
     expect(two.queries.length).toBeGreaterThan(60);
     expect(two.queries.length).toBeLessThan(140);
     const before = one.queries.length;
-    lab.publish({ ...closure, traffic: { b1: 0, b2: 1 } });
+    lab.publish(endpointOf(backends, { traffic: { b1: 0, b2: 1 } }));
     await Promise.all(Array.from({ length: 100 }, () => lab.ask().outcome));
     expect(one.queries).toHaveLength(before);
   });
@@ -107,11 +107,11 @@ describe("a router and its replicas", () => {
     const running = lab.ask();
     const [query] = await old.received(1);
     lab.publish(endpointOf({ b: backendOf([young]) }));
-    expect(await valueOf(lab.ask())).toBe("run");
+    expect(await resultOf(lab.ask())).toBe("run");
     expect(old.queries).toHaveLength(1);
     expect(old.open).toHaveLength(1);
     query!.answer("late");
-    expect(await valueOf(running)).toBe("late");
+    expect(await resultOf(running)).toBe("late");
     await waitFor("the old replica has no connection", () => old.open.length === 0, DEADLINE_MS);
   });
 
@@ -120,7 +120,7 @@ describe("a router and its replicas", () => {
     lab.publish(endpointOf({ old: backendOf([]) }));
     const waiting = lab.ask();
     lab.publish(endpointOf({ new: backendOf([replica]) }));
-    expect(await valueOf(waiting)).toBe("run");
+    expect(await resultOf(waiting)).toBe("run");
   });
 
   test("a failure of the handler arrives with status, code and details", async () => {
@@ -131,10 +131,8 @@ describe("a router and its replicas", () => {
   });
 
   test("an incomplete snapshot is refused as a whole", () => {
-    const closure = endpointOf({ b: backendOf([]) });
-    expect(() => lab.publish({ ...closure, traffic: { b: 0.5, other: 0.5 } })).toThrow(
-      "closure of endpoint e is whole",
-    );
+    const closure = endpointOf({ b: backendOf([]) }, { traffic: { b: 0.5, other: 0.5 } });
+    expect(() => lab.publish(closure)).toThrow("closure of endpoint e is whole");
     expect(lab.router.endpoints()).toEqual({ endpoints: [], learnt: false });
   });
 
@@ -152,7 +150,7 @@ describe("a router and its replicas", () => {
       expect(later.router.endpoints().learnt).toBe(false);
       expect(later.router.restore(saved)).toBe(true);
       expect(later.router.endpoints()).toEqual({ endpoints: [closure], learnt: true });
-      expect(await valueOf(later.ask())).toBe("run");
+      expect(await resultOf(later.ask())).toBe("run");
       expect(later.router.restore(saved)).toBe(false);
     } finally {
       await later.close();
@@ -190,7 +188,7 @@ describe("a router and its replicas", () => {
       },
       { onReply: throwing, onData: throwing, onFailure: throwing },
     );
-    expect(await valueOf(lab.ask())).toBe("run");
+    expect(await resultOf(lab.ask())).toBe("run");
     expect(lab.log.lines).toContainEqual(expect.objectContaining({ event: "reply-sink-threw" }));
   });
 
@@ -224,7 +222,7 @@ describe("bodies in parts", () => {
     await waitFor("the body is there", () => query!.isWhole, DEADLINE_MS);
     expect(query!.body.equals(body)).toBe(true);
     query!.answer("done");
-    expect(await valueOf(asked)).toBe("done");
+    expect(await resultOf(asked)).toBe("done");
   });
 
   test("an answer in parts arrives part by part, and credit is given for what was used up", async () => {
@@ -289,10 +287,10 @@ describe("peers that do not keep the rules", () => {
     expect(await hurt.outcome).toMatchObject({ failure: { status: 502, code: "wire-protocol" } });
     await waitFor("the connection is closed", () => bad.open.length === 0, DEADLINE_MS);
     good.queries[0]!.answer("fine");
-    expect(await valueOf(unhurt)).toBe("fine");
+    expect(await resultOf(unhurt)).toBe("fine");
     // A new connection works again.
     bad.onQuery = answerName;
-    expect(await valueOf(lab.ask({ endpoint: "bad" }))).toBe("run");
+    expect(await resultOf(lab.ask({ endpoint: "bad" }))).toBe("run");
   });
 
   test.each([
@@ -306,7 +304,7 @@ describe("peers that do not keep the rules", () => {
     const asked = lab.ask();
     await waitFor("the stranger was met", () => stranger.lines.some((line) => line.isClosed), DEADLINE_MS);
     lab.publish(endpointOf({ b: backendOf([stranger, right]) }));
-    expect(await valueOf(asked)).toBe("run");
+    expect(await resultOf(asked)).toBe("run");
     expect(stranger.queries).toEqual([]);
   });
 
@@ -318,6 +316,6 @@ describe("peers that do not keep the rules", () => {
     refusing.lines[0]!.writer.refuse(0, "mismatch");
     refusing.lines[0]!.flush();
     lab.publish(endpointOf({ b: backendOf([refusing, right]) }));
-    expect(await valueOf(asked)).toBe("run");
+    expect(await resultOf(asked)).toBe("run");
   });
 });

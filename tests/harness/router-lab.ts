@@ -125,20 +125,21 @@ const SPEC: EndpointSpec = {
 export interface EndpointWish {
   readonly tag?: string | undefined;
   readonly spec?: Partial<EndpointSpec> | undefined;
+  /** Default: equal shares for all backends that are not shadows. */
+  readonly traffic?: Readonly<Record<string, number>> | undefined;
   readonly shadows?: Readonly<Record<string, number>> | undefined;
 }
 
-/** An endpoint with equal shares for these backends. */
 export const endpointOf = (
   backends: Readonly<Record<string, BackendClosure>>,
-  { tag = "e", spec = {}, shadows = {} }: EndpointWish = {},
+  { tag = "e", spec = {}, traffic, shadows = {} }: EndpointWish = {},
 ): EndpointClosure => {
   const primaries = Object.keys(backends).filter((backend) => !Object.hasOwn(shadows, backend));
-  const traffic = Object.fromEntries(primaries.map((backend) => [backend, 1 / primaries.length]));
+  const equal = Object.fromEntries(primaries.map((backend) => [backend, 1 / primaries.length]));
   return {
     tag: tag as EndpointTag,
     spec: { ...SPEC, ...spec },
-    traffic: traffic as Readonly<Record<BackendTag, number>>,
+    traffic: (traffic ?? equal) as Readonly<Record<BackendTag, number>>,
     shadows: shadows as Readonly<Record<BackendTag, number>>,
     backends: backends as Readonly<Record<BackendTag, BackendClosure>>,
   };

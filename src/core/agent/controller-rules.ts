@@ -38,7 +38,8 @@ export interface ControllerView {
 
 export type ControllerAction = "none" | "start" | "ping" | "kill";
 
-const SILENT_TICKS = Math.ceil(CONTROLLER_PING_TIMEOUT_MS / CONTROLLER_PING_INTERVAL_MS);
+/** The last answer came just after a tick, so one tick of the time is over when the first one passes in silence. */
+const SILENT_TICKS = Math.ceil(CONTROLLER_PING_TIMEOUT_MS / CONTROLLER_PING_INTERVAL_MS) - 1;
 const START_TICKS = Math.ceil(CONTROLLER_START_TIMEOUT_MS / CONTROLLER_PING_INTERVAL_MS);
 
 export const noController = (incarnation: number): ControllerView => ({
