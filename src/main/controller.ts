@@ -1,8 +1,10 @@
 /**
- * Composition root of the controller's process. One argument: its ControllerLaunch in JSON. It listens before it leads, so that whoever
- * hears of its leadership finds it; it exits 0 when told to end, 1 when it cannot lead, and then leaves the reason for its agent.
+ * Composition root of the controller's process. One argument: its ControllerLaunch in JSON. It leads first, so that actors start while
+ * the REST server is still being loaded, and says so to the world when it listens. It exits 0 when told to end, 1 when it cannot
+ * lead, and then leaves the reason for its agent.
  */
 import { rename, symlink, unlink } from "node:fs/promises";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { openAgentLink } from "../adapters/agent-link.ts";
 import { createFaults } from "../adapters/faults.ts";
 import { createPinoLog } from "../adapters/pino-log.ts";
@@ -16,8 +18,10 @@ import { Controller } from "../controller/controller.ts";
 import type { Address } from "../model/actor.ts";
 import type { InstanceId, InstanceName, NodeName } from "../model/ids.ts";
 import type { ControllerLaunch } from "../model/launch.ts";
+import { DIAL_INTERVAL_MS } from "../model/limits.ts";
 import { runFiles, stateFiles } from "../model/places.ts";
-import { createRestServer, type RestServer } from "../rest/rest.ts";
+import type { Log } from "../ports/log.ts";
+import type { RestServer } from "../rest/rest.ts";
 import { readVersion } from "./version.ts";
 
 const main = async (launch: ControllerLaunch): Promise<void> => {
@@ -33,6 +37,10 @@ const main = async (launch: ControllerLaunch): Promise<void> => {
   const rescue = startRescue({ stateDir, runDir, instanceId, clock, random, log });
   const store = openSqliteStore({ path: stateFiles(stateDir).store, clock, onCommit: () => link.committed() });
 
+  const failed = (error: unknown): never => {
+    leaveStartFailure(runDir, error);
+    process.exit(1);
+  };
   const controller = new Controller(
     { store, clock, log, faults: createFaults(process.env["MAITRED_FAULT"], random) },
     {
@@ -46,49 +54,61 @@ const main = async (launch: ControllerLaunch): Promise<void> => {
     },
     {
       onLead: (epoch) => {
-        void pointLink(run.controllerLink, socket).finally(() => link.leading({ address, epoch }));
+        // Loading blocks this process for a while: first the agent hears that there is work.
+        servers ??= linked.promise
+          .then(() => nextTurn())
+          .then(() => listen(controller, launch, { drawId: () => random.id(), log }));
+        servers.then(() => pointLink(run.controllerLink, socket)).then(() => link.leading({ address, epoch }), failed);
       },
       onLost: (end) => log.warn("leadership-lost", { end }),
-      onFailed: (error) => {
-        leaveStartFailure(runDir, error);
-        process.exit(1);
-      },
+      onFailed: failed,
     },
   );
 
-  const servers: RestServer[] = [];
+  const linked = Promise.withResolvers<void>();
+  let servers: Promise<readonly RestServer[]> | undefined;
   const end = async (): Promise<void> => {
     await controller.stop();
-    await Promise.all(servers.map((server) => server.close()));
+    for (const server of (await servers) ?? []) await server.close();
     await store.close();
     process.exit(0);
   };
   process.on("SIGTERM", () => void end());
   process.on("SIGINT", () => {}); // Ctrl-C in a terminal is for its program; the agent tells us when to end
   link.start({
-    onUp: () => rescue.linkUp(),
+    onUp: () => {
+      rescue.linkUp();
+      link.committed(); // what was saved before the agent could be told
+      linked.resolve();
+    },
     onDown: () => rescue.linkDown(),
     onCommitted: () => store.nudge(),
     onRefused: () => void end(),
   });
 
-  const rest = { controlPlane: controller, drawId: () => random.id(), version: readVersion() };
-  const local = await createRestServer(rest);
-  servers.push(local);
-  await unlink(socket).catch(() => {}); // not there, as it should be
-  const umask = process.umask(0o177);
-  await local.listen({ path: socket }).finally(() => process.umask(umask));
-  if (launch.api !== undefined) {
-    const token = ensureToken(stateFiles(stateDir).token);
-    const remote = await createRestServer({
-      ...rest,
-      tcp: { token, hosts: [launch.api.host, "localhost", "127.0.0.1", "::1"] },
-    });
-    servers.push(remote);
-    const url = await remote.listen(launch.api);
-    log.info("api-listening", { url });
-  }
   controller.start();
+  clock.after(DIAL_INTERVAL_MS, linked.resolve); // no agent: nobody to tell
+};
+
+/** On the unix socket, and on TCP when that is wanted. fastify and zod take longer to load than everything else here. */
+const listen = async (
+  controller: Controller,
+  { runDir, stateDir, incarnation, api }: ControllerLaunch,
+  { drawId, log }: { readonly drawId: () => string; readonly log: Log },
+): Promise<readonly RestServer[]> => {
+  const { createRestServer } = await import("../rest/rest.ts");
+  const options = { controlPlane: controller, drawId, version: readVersion() };
+  const local = await createRestServer(options);
+  const path = runFiles(runDir).controllerSocket(incarnation);
+  await unlink(path).catch(() => {}); // not there, as it should be
+  const umask = process.umask(0o177);
+  await local.listen({ path }).finally(() => process.umask(umask));
+  if (api === undefined) return [local];
+  const token = ensureToken(stateFiles(stateDir).token);
+  const hosts = [api.host, "localhost", "127.0.0.1", "::1"];
+  const remote = await createRestServer({ ...options, tcp: { token, hosts } });
+  log.info("api-listening", { url: await remote.listen(api) });
+  return [local, remote];
 };
 
 /** Atomically, so that nobody finds no link. */

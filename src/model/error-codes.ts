@@ -49,6 +49,7 @@ export const ERROR_CODES = {
   "body-too-large": entry(413, "The request body is larger than allowed."),
   "headers-too-large": entry(431, "The request head is larger than allowed."),
   "request-malformed": entry(400, "The request is not well-formed HTTP."),
+  "request-timeout": entry(408, "The request did not arrive in time."),
   "upgrade-unsupported": entry(501, "WebSocket and other upgrades are not served."),
   "queue-full": entry(503, "Too many queries wait for this backend.", true),
   "no-replica": entry(504, "No replica became free before the deadline.", true),

@@ -253,6 +253,22 @@ export const REQUEST_TIMEOUT_MS = 300_000;
 export const KEEP_ALIVE_TIMEOUT_MS = 75_000;
 /** Connections of one proxy process. */
 export const MAX_CONNECTIONS = 20_000;
+/** How often the edge looks for connections that are over their time. */
+export const EDGE_CHECK_INTERVAL_MS = 1_000;
+/** A client that was refused while it sends may read the answer this long; its bytes are dropped meanwhile. */
+export const LINGER_MS = 2_000;
+/** Bytes dropped so; a client that sends on regardless is cut. */
+export const LINGER_BYTES = 128_000_000;
+/** A draining proxy closes a kept-alive connection that has been idle this long: most clients would have used it again by then. */
+export const DRAIN_IDLE_MS = 1_000;
+/** Header names that a proxy remembers in lower case: all that real clients send, and not all that strangers invent. */
+export const MAX_KNOWN_HEADER_NAMES = 1_000;
+/** `Retry-After` of a 503: queues and restarts are over within seconds. */
+export const RETRY_AFTER_SECONDS = 1;
+/** A starting proxy waits this long for its routes before it accepts connections and answers 503. */
+export const ROUTES_WAIT_MS = 1_000;
+/** A proxy writes its snapshots to disk at most this often. */
+export const SNAPSHOT_SAVE_INTERVAL_MS = 500;
 /** REST bodies are small configuration. */
 export const MAX_REST_BODY_BYTES = 900_000;
 

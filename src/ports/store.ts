@@ -1,7 +1,8 @@
 /**
- * The store: etcd's data model, implemented on SQLite and on etcd, held to one conformance suite (`tests/contracts/store.ts`).
+ * The store: etcd's data model, implemented on SQLite and on etcd, held to one conformance suite (`tests/contracts/store-contract.ts`).
  * Keys are UTF-8 strings ordered bytewise, values are UTF-8 strings (JSON). One global revision counts transactions that changed something.
- * Limits (MAX_TXN_OPS, MAX_VALUE_BYTES) are refused by every implementation with `value-too-large`.
+ * Limits (MAX_TXN_OPS, MAX_VALUE_BYTES, MAX_TXN_BYTES) are refused by every implementation with `value-too-large`; a put under a lease
+ * that is gone with `lease-lost`, nothing written. One branch changes a key at most once.
  * A rejected promise with code `store-unavailable` means: unknown whether a transaction took effect.
  */
 

@@ -199,7 +199,7 @@ describe("a replica that refuses", () => {
     expect(await codeOf(second)).toBeUndefined();
   });
 
-  test("every query of a flood is answered, each after at most two refusals, and few are refused at all", async () => {
+  test("every query of a flood is answered, each after at most two refusals", async () => {
     const gate = strict(2);
     const replica = await lab.replica({ onQuery: (query) => gate.onQuery(query) });
     lab.publish(endpointOf({ b: backendOf([replica], { maxConcurrentQueries: 50 }) }));
@@ -221,7 +221,6 @@ describe("a replica that refuses", () => {
     const visits = new Map<string, number>();
     for (const { head } of replica.queries) visits.set(head.requestId, (visits.get(head.requestId) ?? 0) + 1);
     expect(Math.max(...visits.values())).toBeLessThanOrEqual(1 + MAX_REFUSALS_PER_QUERY);
-    console.log("refusals", gate.refusals);
   });
 
   test("a refused query goes to another replica that has room", async () => {
@@ -245,16 +244,16 @@ describe("a replica that refuses", () => {
       const done = [lab, other].map((each) => {
         each.publish(closure);
         let count = 0;
-        for (let n = 0; n < 300; n += 1)
+        for (let n = 0; n < 150; n += 1)
           void each.ask({ timeoutMs: 20_000 }).outcome.then(() => (count += isOver ? 0 : 1));
         return () => count;
       });
       const total = () => done[0]!() + done[1]!();
       await waitFor(
-        "200 queries are answered",
+        "120 queries are answered",
         () => {
           for (let step = 0; step < 3; step += 1) gate.finishOne();
-          return total() >= 200;
+          return total() >= 120;
         },
         DEADLINE_MS * 3,
       );

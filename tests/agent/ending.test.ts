@@ -84,7 +84,11 @@ it("leaves nothing within 5 s when the program of a non-detached instance is kil
   await world.assign("b#3", { config: { userConfig: "stubborn" } });
   await world.untilStatus("b#3", (status) => status.state === "ready");
   owner.kill("SIGKILL");
-  await until("nothing is left", () => world.isGone() && !existsSync(world.stateDir) && !existsSync(world.runDir), 5_000);
+  await until(
+    "nothing is left",
+    () => world.isGone() && !existsSync(world.stateDir) && !existsSync(world.runDir),
+    5_000,
+  );
   expect(world.everybody()).toEqual([]);
 });
 
@@ -95,5 +99,9 @@ it("leaves nothing when the program and the agent are killed together", async ()
   await runTwo();
   process.kill((await world.agentPid())!, "SIGKILL");
   owner.kill("SIGKILL");
-  await until("nothing is left", () => world.isGone() && !existsSync(world.stateDir) && !existsSync(world.runDir), 5_000);
+  await until(
+    "nothing is left",
+    () => world.isGone() && !existsSync(world.stateDir) && !existsSync(world.runDir),
+    5_000,
+  );
 });

@@ -22,7 +22,11 @@ import type { InstanceRecord, LeaderRecord } from "../../src/model/records.ts";
 const AGENT_ENTRY = fileURLToPath(new URL("fixtures/agent-main.ts", import.meta.url));
 const NODE = "local" as NodeName;
 
-export const until = async <T>(what: string, look: () => T | Promise<T>, timeoutMs = 10_000): Promise<NonNullable<T>> => {
+export const until = async <T>(
+  what: string,
+  look: () => T | Promise<T>,
+  timeoutMs = 10_000,
+): Promise<NonNullable<T>> => {
   const deadline = performance.now() + timeoutMs;
   for (;;) {
     const found = await look();

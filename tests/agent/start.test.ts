@@ -82,7 +82,10 @@ it("keeps secrets to its user: folders are 0700, files 0600", async () => {
   expect(modeOf(world.stateDir)).toBe("700");
   expect(modeOf(world.runDir)).toBe("700");
   expect(modeOf(world.run.agentSocket)).toBe("600");
-  for (const path of [world.state.launch, ...readdirSync(world.state.actors).map((name) => `${world.state.actors}/${name}`)]) {
+  for (const path of [
+    world.state.launch,
+    ...readdirSync(world.state.actors).map((name) => `${world.state.actors}/${name}`),
+  ]) {
     expect(modeOf(path)).toBe("600");
   }
 });

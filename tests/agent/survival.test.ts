@@ -152,6 +152,8 @@ it("keeps and adopts everything when the store is replaced by garbage", async ()
   expect(world.isAlive(proxy.pid!)).toBe(true);
   const port = Number(proxy.address?.split(":").at(-1));
   await new Promise<void>((resolve, reject) => {
-    createConnection(port, "127.0.0.1").on("error", reject).on("data", () => resolve());
+    createConnection(port, "127.0.0.1")
+      .on("error", reject)
+      .on("data", () => resolve());
   });
 });

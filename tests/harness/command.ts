@@ -8,7 +8,7 @@ import { expect } from "vitest";
 import { STACK_LINE } from "./http.ts";
 import { waitFor } from "./wait-for.ts";
 
-export const ROOT = join(import.meta.dirname, "../..");
+const ROOT = join(import.meta.dirname, "../..");
 const BIN = join(ROOT, "bin/maitred.js");
 
 const COMMAND_DEADLINE_MS = 30_000;

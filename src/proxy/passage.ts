@@ -1,0 +1,151 @@
+/**
+ * One HTTP request on its way through the proxy: from its exchange to the router and back. A small answer leaves in one piece; parts are
+ * passed on as fast as the client takes them, and the replica is told so. The client gets exactly one answer, or a broken connection
+ * when an answer broke off.
+ */
+import { MAX_BODY_BYTES } from "../model/limits.ts";
+import type { ReplyHead, WireFailure } from "../model/wire.ts";
+import type { BodyProblem, Exchange, ExchangeEvents } from "../ports/http-edge.ts";
+import type { Part, ReplySink, Router, RouterQuery, SentQuery } from "../router/router.ts";
+import { type ProblemAnswer, problemOf, problemOfFailure } from "./problems.ts";
+import { responseHead } from "./response-head.ts";
+
+export interface PassageWorld {
+  readonly router: Router;
+  readonly reasonOf: (status: number) => string;
+}
+
+type HttpQuery = Omit<Extract<RouterQuery, { readonly kind: "http" }>, "body">;
+
+/** Statuses that have no body and no length. */
+const isBodiless = (status: number): boolean => status === 204 || status === 304;
+
+export class Passage implements ExchangeEvents, ReplySink {
+  readonly #world: PassageWorld;
+  readonly #exchange: Exchange;
+  readonly #query: HttpQuery;
+  #sent: SentQuery | undefined;
+  #state: "asking" | "answering" | "over" = "asking";
+  /** What the handler says the parts add up to. */
+  #declaredBytes: number | undefined;
+  #writtenBytes = 0;
+  /** Written and not taken by the client. */
+  #owedBytes = 0;
+
+  constructor(world: PassageWorld, exchange: Exchange, query: HttpQuery) {
+    this.#world = world;
+    this.#exchange = exchange;
+    this.#query = query;
+  }
+
+  start(body: "with body" | "without body"): void {
+    if (body === "without body") this.#sent = this.#world.router.send({ ...this.#query, body: undefined }, this);
+    else this.#exchange.readBody(MAX_BODY_BYTES, (read) => this.#bodyRead(read));
+  }
+
+  // ── from the client
+  onGone(): void {
+    this.#state = "over";
+    this.#sent?.cancel();
+  }
+
+  onDrain(): void {
+    const owed = this.#owedBytes;
+    this.#owedBytes = 0;
+    this.#sent?.consumed(owed);
+  }
+
+  // ── from the replica
+  onReply(head: ReplyHead, body: Uint8Array, part: Part): void {
+    if (head.kind !== "http" || head.status < 200 || head.status > 599) {
+      this.#giveUp("wire-protocol", "the replica answered with something that is no HTTP answer.");
+      return;
+    }
+    const { headers, declaredBytes } = responseHead(head.headers);
+    if (!headers.includes("x-request-id")) headers.push("x-request-id", this.#query.requestId);
+    const isWhole = part === "end" || this.#query.method === "HEAD" || isBodiless(head.status);
+    const length = isWhole && this.#query.method !== "HEAD" ? body.length : declaredBytes;
+    if (length !== undefined && !isBodiless(head.status)) headers.push("content-length", String(length));
+    const isSent = isWhole ? this.#reply(head.status, headers, body, part) : this.#begin(head.status, headers);
+    if (!isSent) {
+      this.#giveUp("result-invalid", "the handler's answer has a status or header that HTTP does not allow.");
+    } else if (!isWhole) {
+      this.#declaredBytes = declaredBytes;
+      this.#write(body);
+    }
+  }
+
+  onData(bytes: Uint8Array, part: Part): void {
+    this.#write(bytes);
+    if (part === "end" && this.#state === "answering") this.#finish();
+  }
+
+  onFailure(failure: WireFailure): void {
+    if (this.#state === "asking") this.#answer(problemOfFailure(failure, this.#facts()));
+    else if (this.#state === "answering") this.#cut();
+  }
+
+  #bodyRead(read: Uint8Array | BodyProblem): void {
+    if (read === "gone") return;
+    if (read === "too-large") {
+      const detail = `the request's body is larger than ${MAX_BODY_BYTES} bytes. Send less, or in several requests.`;
+      this.#answer(problemOf("body-too-large", detail, this.#facts()));
+    } else this.#sent = this.#world.router.send({ ...this.#query, body: read }, this);
+  }
+
+  #reply(status: number, headers: string[], body: Uint8Array, part: Part): boolean {
+    const hasBody = body.length > 0 && this.#query.method !== "HEAD" && !isBodiless(status);
+    if (!this.#exchange.reply(status, headers, hasBody ? body : undefined)) return false;
+    this.#state = "over";
+    // Parts that nobody wants: of a HEAD, say.
+    if (part === "more") this.#sent?.cancel();
+    return true;
+  }
+
+  #begin(status: number, headers: string[]): boolean {
+    if (!this.#exchange.begin(status, headers)) return false;
+    this.#state = "answering";
+    return true;
+  }
+
+  #write(bytes: Uint8Array): void {
+    if (bytes.length === 0 || this.#state !== "answering") return;
+    this.#writtenBytes += bytes.length;
+    if (this.#declaredBytes !== undefined && this.#writtenBytes > this.#declaredBytes) {
+      // More than the client was told: it would take the rest for the next answer.
+      this.#cut();
+    } else if (this.#exchange.write(bytes)) this.#sent?.consumed(bytes.length);
+    else this.#owedBytes += bytes.length;
+  }
+
+  #finish(): void {
+    if (this.#declaredBytes !== undefined && this.#writtenBytes !== this.#declaredBytes) {
+      this.#cut();
+      return;
+    }
+    this.#state = "over";
+    this.#exchange.end();
+  }
+
+  #giveUp(code: "wire-protocol" | "result-invalid", detail: string): void {
+    this.#sent?.cancel();
+    if (this.#state === "asking") this.#answer(problemOf(code, detail, this.#facts()));
+    else this.#cut();
+  }
+
+  #answer({ status, headers, body }: ProblemAnswer): void {
+    this.#state = "over";
+    headers.push("content-length", String(body.length));
+    this.#exchange.reply(status, headers, this.#query.method === "HEAD" ? undefined : body);
+  }
+
+  #cut(): void {
+    this.#state = "over";
+    this.#sent?.cancel();
+    this.#exchange.cut();
+  }
+
+  #facts() {
+    return { requestId: this.#query.requestId, reasonOf: this.#world.reasonOf };
+  }
+}
