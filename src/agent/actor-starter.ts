@@ -92,7 +92,9 @@ export class ActorStarter {
     try {
       ledger.save(file);
       const path = ledger.pathOf(order.assignment.actor);
-      const process = processes.spawn(program.entry, [path], marked(program.options, path), (exit) => onExit(process, exit));
+      const process = processes.spawn(program.entry, [path], marked(program.options, path), (exit) =>
+        onExit(process, exit),
+      );
       const known = { ...file, process };
       ledger.note(known);
       return { kind: "started", file: known, process };

@@ -261,9 +261,10 @@ export class Agent {
     this.#over.resolve({ kind: "ending", ending });
   }
 
-  /** So that a start of the same instance waits for the end instead of joining it. */
+  /** So that a start of the same instance waits for the end instead of joining it, and a new connection is refused instead of queued. */
   #announceEnd(ending: "stopping" | "erasing"): void {
     const { folders } = this.#ports;
+    this.#parts?.listeners.close();
     const file = folders.instanceFile();
     if (file !== undefined && file.ending !== ending) folders.writeInstanceFile({ ...file, ending });
   }

@@ -118,11 +118,10 @@ export class Draft {
     while (this.#steps.length > mark) this.#steps.pop()?.undo();
   }
 
-  /** The changes, and everything else that was decided; the view is as it was. */
+  /** What was decided. The view still holds it: whoever made the draft takes it out by a rollback to 0. */
   finish() {
-    const changes = [...this.#changes.values()];
-    const result = {
-      changes,
+    return {
+      changes: [...this.#changes.values()],
       publications: [...this.#publications.values()],
       withdrawals: new Map(this.#withdrawals),
       wakes: new Map(this.#wakes),
@@ -130,8 +129,6 @@ export class Draft {
       leftDirty: this.dirty,
       erase: this.erase,
     };
-    this.rollback(0);
-    return result;
   }
 
   #write(fact: Fact, text: string | undefined): void {

@@ -216,7 +216,7 @@ export const MAX_REPLY_HOLD_MS = 1;
 // ── replica
 /** A replica that could not start waits this long for its agent to listen to the reason: a few dials. */
 export const FAILED_START_REPORT_MS = 1_000;
-/** What a drain leaves of its time for the user's close(), so that the process ends by itself and not by SIGKILL. */
+/** What a drain leaves of its time for the end (of a replica: the user's close()), so that the process ends by itself and not by SIGKILL. */
 export const CLOSE_RESERVE_MS = 500;
 
 // ── router

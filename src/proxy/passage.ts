@@ -15,7 +15,10 @@ export interface PassageWorld {
   readonly reasonOf: (status: number) => string;
 }
 
-type HttpQuery = Omit<Extract<RouterQuery, { readonly kind: "http" }>, "body">;
+/** A query whose body is filled in when it is read. */
+export type HttpQuery = Omit<Extract<RouterQuery, { readonly kind: "http" }>, "body"> & {
+  body: Uint8Array | undefined;
+};
 
 /** Statuses that have no body and no length. */
 const isBodiless = (status: number): boolean => status === 204 || status === 304;
@@ -39,7 +42,7 @@ export class Passage implements ExchangeEvents, ReplySink {
   }
 
   start(body: "with body" | "without body"): void {
-    if (body === "without body") this.#sent = this.#world.router.send({ ...this.#query, body: undefined }, this);
+    if (body === "without body") this.#sent = this.#world.router.send(this.#query, this);
     else this.#exchange.readBody(MAX_BODY_BYTES, (read) => this.#bodyRead(read));
   }
 
@@ -64,7 +67,9 @@ export class Passage implements ExchangeEvents, ReplySink {
     const { headers, declaredBytes } = responseHead(head.headers);
     if (!headers.includes("x-request-id")) headers.push("x-request-id", this.#query.requestId);
     const isWhole = part === "end" || this.#query.method === "HEAD" || isBodiless(head.status);
-    const length = isWhole && this.#query.method !== "HEAD" ? body.length : declaredBytes;
+    const wholeBytes = part === "end" ? body.length : undefined;
+    // What a HEAD would have had counts; otherwise what is there counts more than what is said.
+    const length = this.#query.method === "HEAD" ? (declaredBytes ?? wholeBytes) : (wholeBytes ?? declaredBytes);
     if (length !== undefined && !isBodiless(head.status)) headers.push("content-length", String(length));
     const isSent = isWhole ? this.#reply(head.status, headers, body, part) : this.#begin(head.status, headers);
     if (!isSent) {
@@ -90,7 +95,10 @@ export class Passage implements ExchangeEvents, ReplySink {
     if (read === "too-large") {
       const detail = `the request's body is larger than ${MAX_BODY_BYTES} bytes. Send less, or in several requests.`;
       this.#answer(problemOf("body-too-large", detail, this.#facts()));
-    } else this.#sent = this.#world.router.send({ ...this.#query, body: read }, this);
+    } else {
+      this.#query.body = read;
+      this.#sent = this.#world.router.send(this.#query, this);
+    }
   }
 
   #reply(status: number, headers: string[], body: Uint8Array, part: Part): boolean {

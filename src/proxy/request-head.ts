@@ -25,7 +25,18 @@ export interface HeadProblem {
   readonly problem: string;
 }
 
-type Role = "pass" | "hop" | "chunks" | "length" | "host" | "id" | "method" | "shard" | "trace" | "connection" | "upgrade";
+type Role =
+  | "pass"
+  | "hop"
+  | "chunks"
+  | "length"
+  | "host"
+  | "id"
+  | "method"
+  | "shard"
+  | "trace"
+  | "connection"
+  | "upgrade";
 
 interface KnownName {
   readonly name: string;

@@ -4,6 +4,7 @@
  *
  * The agent restarts in place: same name, incarnation + 1, with a growing pause; after maxStartAttempts starts in a row that failed it
  * leaves a replica `exited` and the controller decides. It never chooses another name.
+ * An intent goes forward only (run, drain, kill, no record): the controller replaces who leaves by another name.
  */
 import { assertNever } from "../../base/assert.ts";
 import type { Assignment, Intent } from "../../model/actor.ts";

@@ -1,0 +1,82 @@
+import { closeSync, existsSync, openSync, writeSync } from "node:fs";
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, utimes, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import type { ActorName } from "../model/ids.ts";
+import { LOG_FILE_BYTES, LOG_FILE_GENERATIONS, MAX_GONE_LOG_FILES } from "../model/limits.ts";
+import { stateFiles } from "../model/places.ts";
+import { openActorLedger } from "./actor-files.ts";
+import { openInstanceFolders } from "./instance-folders.ts";
+
+let stateDir: string;
+let runDir: string;
+beforeEach(async () => {
+  stateDir = await mkdtemp(join(tmpdir(), "maitred-folders-"));
+  runDir = join(stateDir, "run");
+  await mkdir(runDir);
+  await mkdir(stateFiles(stateDir).logs);
+});
+afterEach(() => rm(stateDir, { recursive: true, force: true }));
+const folders = () => openInstanceFolders({ stateDir, runDir });
+
+it("cuts a log that has grown too long while its writer goes on, and keeps a bounded number of generations", async () => {
+  const log = stateFiles(stateDir).log("b#1");
+  const fd = openSync(log, "a");
+  for (let round = 0; round < LOG_FILE_GENERATIONS + 2; round++) {
+    await truncate(log, LOG_FILE_BYTES + 1);
+    writeSync(fd, `round ${round}\n`);
+    folders().trimLogs(["b#1"]);
+    expect((await stat(log)).size).toBe(0);
+  }
+  writeSync(fd, "after\n");
+  closeSync(fd);
+  expect(await readFile(log, "utf8")).toBe("after\n");
+  const names = await readdir(stateFiles(stateDir).logs);
+  expect(names).toHaveLength(LOG_FILE_GENERATIONS);
+  const newest = await readFile(`${log}.1`, "utf8");
+  expect(newest.endsWith(`round ${LOG_FILE_GENERATIONS + 1}\n`)).toBe(true);
+});
+
+it("keeps the newest logs of processes that are gone, and all of those that run", async () => {
+  const { log, logs } = stateFiles(stateDir);
+  for (let ordinal = 1; ordinal <= MAX_GONE_LOG_FILES + 5; ordinal++) {
+    await writeFile(log(`b#${ordinal}`), "");
+    await utimes(log(`b#${ordinal}`), ordinal, ordinal);
+  }
+  folders().trimLogs(["b#1"]);
+  const names = await readdir(logs);
+  expect(names).toHaveLength(MAX_GONE_LOG_FILES + 1);
+  expect(existsSync(log("b#1"))).toBe(true);
+  expect(existsSync(log("b#2"))).toBe(false);
+});
+
+it("removes everything, and may be asked again", async () => {
+  const ledger = openActorLedger(stateDir);
+  expect(ledger.nextNodeIncarnation()).toBe(1);
+  folders().writeTombstone();
+  expect(folders().hasTombstone()).toBe(true);
+  folders().removeState();
+  folders().removeState();
+  expect(existsSync(stateDir)).toBe(false);
+});
+
+it("counts the lives of a node and remembers the port that was chosen", () => {
+  const ledger = openActorLedger(stateDir);
+  expect([ledger.nextNodeIncarnation(), openActorLedger(stateDir).nextNodeIncarnation()]).toEqual([1, 2]);
+  ledger.saveChosenPort("127.0.0.1", 4711);
+  expect(openActorLedger(stateDir).chosenPort("127.0.0.1")).toBe(4711);
+  expect(ledger.chosenPort("0.0.0.0")).toBeUndefined();
+});
+
+it("reads the files of actors back and names those that are none", async () => {
+  const ledger = openActorLedger(stateDir);
+  const actor = "iris:v1#7" as ActorName;
+  const file = { instanceId: "i", incarnation: 2, assignment: { actor }, failedStarts: 0 } as never;
+  ledger.save(file);
+  await writeFile(join(stateFiles(stateDir).actors, "half.json"), '{"incarn');
+  expect(ledger.load()).toEqual({ actors: [file], unreadable: [join(stateFiles(stateDir).actors, "half.json")] });
+  ledger.delete(actor);
+  ledger.delete(actor);
+  expect(ledger.load().actors).toEqual([]);
+});

@@ -1,0 +1,209 @@
+/**
+ * ports/http-edge.ts on node:http. One object a connection and one a request; headers stay raw. Every limit of the edge is set here.
+ * Drains in its own way: `server.close()` cuts connections that have not had their first request, which is a lost request for
+ * whoever just connected.
+ */
+import {
+  createServer,
+  type IncomingMessage,
+  type Server,
+  type ServerOptions,
+  type ServerResponse,
+  STATUS_CODES,
+} from "node:http";
+import { type AddressInfo, Server as NetServer, type Socket } from "node:net";
+import { messageOf, ServeError } from "../base/serve-error.ts";
+import {
+  DRAIN_IDLE_MS,
+  EDGE_CHECK_INTERVAL_MS,
+  HEADERS_TIMEOUT_MS,
+  KEEP_ALIVE_TIMEOUT_MS,
+  MAX_CONNECTIONS,
+  MAX_HEADER_BYTES,
+  MAX_HEADERS,
+  REQUEST_TIMEOUT_MS,
+} from "../model/limits.ts";
+import type { EdgeHandler, HttpEdge, ListenAt } from "../ports/http-edge.ts";
+import { linger, NodeExchange } from "./node-http-exchange.ts";
+
+const OPTIONS: ServerOptions = {
+  maxHeaderSize: MAX_HEADER_BYTES,
+  headersTimeout: HEADERS_TIMEOUT_MS,
+  requestTimeout: REQUEST_TIMEOUT_MS,
+  keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+  connectionsCheckingInterval: EDGE_CHECK_INTERVAL_MS,
+  // Answered by the proxy, as a problem.
+  requireHostHeader: false,
+  noDelay: true,
+};
+
+export const createNodeHttpEdge = (): HttpEdge => new NodeHttpEdge();
+
+/** A client's connection. */
+export class EdgeConnection {
+  readonly socket: Socket;
+  readonly edge: { readonly isDraining: boolean };
+  /** Requests that are not answered. HTTP/1.1 clients may send the next before the answer. */
+  readonly open = new Set<NodeExchange>();
+  requests = 0;
+  idleSince = 0;
+  /** Its bytes are no HTTP: it has its answer, and what still comes is dropped. */
+  isRefused = false;
+
+  constructor(socket: Socket, edge: { readonly isDraining: boolean }) {
+    this.socket = socket;
+    this.edge = edge;
+  }
+}
+
+class NodeHttpEdge implements HttpEdge {
+  readonly #server: Server;
+  readonly #connections = new Map<Socket, EdgeConnection>();
+  #handler: EdgeHandler | undefined;
+  #isListening = false;
+  isDraining = false;
+  #drainTimer: NodeJS.Timeout | undefined;
+  #onEmpty: (() => void) | undefined;
+
+  constructor() {
+    const server = createServer(OPTIONS);
+    // One more than allowed: Node drops what is above without a word, and the proxy refuses what it can see.
+    server.maxHeadersCount = MAX_HEADERS + 1;
+    server.maxConnections = MAX_CONNECTIONS;
+    server.on("connection", (socket) => this.#connected(socket));
+    server.on("request", (request, response) => this.#request(request, response, "at once"));
+    server.on("checkContinue", (request, response) => this.#request(request, response, "after a nod"));
+    server.on("checkExpectation", (request, response) => this.#request(request, response, "at once"));
+    server.on("clientError", (error: NodeJS.ErrnoException, socket) => this.#refuse(error, socket as Socket));
+    this.#server = server;
+  }
+
+  async listen(at: ListenAt, handler: EdgeHandler): Promise<number> {
+    this.#handler = handler;
+    const server = this.#server;
+    const options =
+      at.kind === "fd"
+        ? { fd: at.fd }
+        : { host: at.host, port: at.port, exclusive: true, reusePort: process.platform === "linux" };
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", (cause) => reject(notListening(at, cause)));
+      server.listen(options, resolve);
+    });
+    server.removeAllListeners("error");
+    // Out of descriptors while accepting: that connection is lost, the listener lives on.
+    server.on("error", () => {});
+    this.#isListening = true;
+    return (server.address() as AddressInfo).port;
+  }
+
+  drain(): Promise<void> {
+    this.isDraining = true;
+    this.#stopListening();
+    if (this.#connections.size === 0) return Promise.resolve();
+    const began = performance.now();
+    for (const connection of this.#connections.values()) connection.idleSince = Math.max(connection.idleSince, began);
+    this.#drainTimer = setInterval(() => this.#closeIdle(), DRAIN_IDLE_MS / 4);
+    return new Promise((resolve) => {
+      this.#onEmpty = resolve;
+    });
+  }
+
+  stop(): void {
+    this.#stopListening();
+    clearInterval(this.#drainTimer);
+    for (const socket of this.#connections.keys()) socket.destroy();
+    this.#server.closeAllConnections();
+    // Ends the engine's own timer; the listener is closed already.
+    this.#server.close();
+  }
+
+  reasonOf(status: number): string {
+    return STATUS_CODES[status] ?? "Error";
+  }
+
+  #stopListening(): void {
+    if (!this.#isListening) return;
+    this.#isListening = false;
+    // That of net: http's own would also close what seems idle to it.
+    NetServer.prototype.close.call(this.#server);
+  }
+
+  #connected(socket: Socket): void {
+    const connection = new EdgeConnection(socket, this);
+    this.#connections.set(socket, connection);
+    socket.once("close", () => {
+      this.#connections.delete(socket);
+      for (const exchange of [...connection.open]) exchange.gone();
+      if (this.#connections.size === 0) this.#empty();
+    });
+  }
+
+  #request(request: IncomingMessage, response: ServerResponse, sends: "at once" | "after a nod"): void {
+    const connection = this.#connections.get(request.socket);
+    // Closed in the same turn in which its request was read.
+    if (connection === undefined || this.#handler === undefined) return;
+    connection.requests += 1;
+    const exchange = new NodeExchange(connection, { request, response, sends });
+    connection.open.add(exchange);
+    exchange.events = this.#handler.onRequest(exchange);
+  }
+
+  /** Bytes that are no request, or that do not come: answered, unless an answer to an earlier request is on its way. */
+  #refuse(error: NodeJS.ErrnoException, socket: Socket): void {
+    const connection = this.#connections.get(socket);
+    if (connection?.isRefused === true) return;
+    const isAnswering = [...(connection?.open ?? [])].some((exchange) => exchange.hasBegun);
+    const isSilent = error.code === "ERR_HTTP_REQUEST_TIMEOUT" && socket.bytesRead === 0;
+    if (this.#handler === undefined || !socket.writable || isAnswering || isSilent || error.code === "ECONNRESET") {
+      socket.destroy();
+      return;
+    }
+    if (connection !== undefined) connection.isRefused = true;
+    for (const exchange of [...(connection?.open ?? [])]) exchange.gone();
+    const { status, headers, body } = this.#handler.refusal(...refusalOf(error));
+    const lines = [
+      `HTTP/1.1 ${status} ${this.reasonOf(status)}`,
+      "connection: close",
+      `content-length: ${body.length}`,
+    ];
+    for (let index = 0; index < headers.length; index += 2) lines.push(`${headers[index]}: ${headers[index + 1]}`);
+    socket.write(Buffer.concat([Buffer.from(`${lines.join("\r\n")}\r\n\r\n`, "latin1"), body]));
+    linger(socket);
+  }
+
+  #closeIdle(): void {
+    const now = performance.now();
+    for (const { socket, requests, open, idleSince } of this.#connections.values()) {
+      if (requests > 0 && open.size === 0 && now - idleSince >= DRAIN_IDLE_MS) socket.end();
+    }
+  }
+
+  #empty(): void {
+    this.#onEmpty?.();
+    this.#onEmpty = undefined;
+  }
+}
+
+function refusalOf(error: NodeJS.ErrnoException): Parameters<EdgeHandler["refusal"]> {
+  switch (error.code) {
+    case "HPE_HEADER_OVERFLOW":
+      return ["headers-too-large", `the request's head is larger than ${MAX_HEADER_BYTES} bytes.`];
+    case "ERR_HTTP_REQUEST_TIMEOUT":
+      return ["request-timeout", "the request did not arrive in time."];
+    default: {
+      // The parser's own words: "Content-Length can't be present with Transfer-Encoding".
+      const reason = (error as { readonly reason?: unknown }).reason;
+      return [
+        "request-malformed",
+        `the request is not well-formed HTTP${typeof reason === "string" ? `: ${reason}` : ""}.`,
+      ];
+    }
+  }
+}
+
+function notListening(at: ListenAt, cause: NodeJS.ErrnoException): ServeError {
+  const where = at.kind === "fd" ? `the inherited socket ${at.fd}` : `port ${at.port} of ${at.host}`;
+  const code = cause.code === "EADDRINUSE" ? "port-in-use" : "config-invalid";
+  const why = cause.code === "EADDRINUSE" ? "it is already in use" : messageOf(cause);
+  return new ServeError(code, `cannot listen on ${where}: ${why}. Choose another host or port.`, { cause });
+}

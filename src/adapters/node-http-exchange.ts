@@ -1,0 +1,200 @@
+/**
+ * One request and its answer on node:http. Whatever happens it is settled once: by an answer, a cut, or the client's leaving. An answer
+ * to a request whose body was not read is the last of its connection, and the rest of that body is dropped for a bounded time, so that
+ * the client gets to read why.
+ */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import { LINGER_BYTES, LINGER_MS } from "../model/limits.ts";
+import type { FlatHeaders } from "../model/wire.ts";
+import type { BodyProblem, Exchange, ExchangeEvents } from "../ports/http-edge.ts";
+
+/** Up to this size head and body leave as one string, which is cheaper than two buffers. */
+const ONE_STRING_BYTES = 16_384;
+
+const latin1Slice = Buffer.prototype.latin1Slice as unknown as (this: Uint8Array, start: number, end: number) => string;
+
+/** The connection as its exchanges see it. */
+export interface ExchangeConnection {
+  readonly socket: Socket;
+  readonly edge: { readonly isDraining: boolean };
+  readonly open: Set<NodeExchange>;
+  idleSince: number;
+}
+
+export interface NodeMessages {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly sends: "at once" | "after a nod";
+}
+
+export class NodeExchange implements Exchange {
+  /** Set when the handler has returned. */
+  events: ExchangeEvents | undefined;
+  readonly #connection: ExchangeConnection;
+  readonly #request: IncomingMessage;
+  readonly #response: ServerResponse;
+  #awaitsNod: boolean;
+  #isOver = false;
+  #onBody: ((body: Uint8Array | BodyProblem) => void) | undefined;
+
+  constructor(connection: ExchangeConnection, { request, response, sends }: NodeMessages) {
+    this.#connection = connection;
+    this.#request = request;
+    this.#response = response;
+    this.#awaitsNod = sends === "after a nod";
+  }
+
+  get method(): string {
+    return this.#request.method!;
+  }
+  get target(): string {
+    return this.#request.url!;
+  }
+  get version(): "1.0" | "1.1" {
+    return this.#request.httpVersionMinor === 0 ? "1.0" : "1.1";
+  }
+  get rawHeaders(): readonly string[] {
+    return this.#request.rawHeaders;
+  }
+  /** Something of the answer has left. */
+  get hasBegun(): boolean {
+    return this.#response.headersSent;
+  }
+
+  readBody(maxBytes: number, done: (body: Uint8Array | BodyProblem) => void): void {
+    if (this.#awaitsNod) {
+      this.#awaitsNod = false;
+      this.#response.writeContinue();
+    }
+    const request = this.#request;
+    this.#onBody = done;
+    let parts: Buffer[] | undefined;
+    let first: Buffer | undefined;
+    let bytes = 0;
+    request.on("data", (part: Buffer) => {
+      bytes += part.length;
+      if (bytes > maxBytes) {
+        request.removeAllListeners("data");
+        request.removeAllListeners("end");
+        request.pause();
+        this.#settleBody("too-large");
+      } else if (first === undefined) first = part;
+      else {
+        parts ??= [first];
+        parts.push(part);
+      }
+    });
+    request.on("end", () =>
+      this.#settleBody(parts === undefined ? (first ?? new Uint8Array(0)) : Buffer.concat(parts)),
+    );
+  }
+
+  reply(status: number, headers: FlatHeaders, body: Uint8Array | undefined): boolean {
+    if (this.#isOver) return true;
+    const response = this.#response;
+    const isUnread = this.#hasUnreadBody();
+    if (isUnread || this.#connection.edge.isDraining) response.shouldKeepAlive = false;
+    if (!this.#writeHead(status, headers)) return false;
+    if (isUnread) this.#endAndLinger(body);
+    else if (body === undefined) response.end();
+    else if (body.length <= ONE_STRING_BYTES) response.end(latin1Slice.call(body, 0, body.length), "latin1");
+    else response.end(body);
+    this.#over();
+    return true;
+  }
+
+  begin(status: number, headers: FlatHeaders): boolean {
+    if (this.#isOver) return true;
+    if (this.#connection.edge.isDraining) this.#response.shouldKeepAlive = false;
+    return this.#writeHead(status, headers);
+  }
+
+  write(bytes: Uint8Array): boolean {
+    if (this.#isOver) return true;
+    const goesOn = this.#response.write(bytes);
+    if (!goesOn) this.#response.once("drain", () => this.#drained());
+    return goesOn;
+  }
+
+  end(): void {
+    if (this.#isOver) return;
+    if (this.#hasUnreadBody()) this.#endAndLinger(undefined);
+    else this.#response.end();
+    this.#over();
+  }
+
+  cut(): void {
+    if (this.#isOver) return;
+    this.#over();
+    this.#connection.socket.destroy();
+  }
+
+  /** The connection is closed, or of no more use. */
+  gone(): void {
+    if (this.#isOver) return;
+    this.#over();
+    this.#settleBody("gone");
+    this.events?.onGone();
+  }
+
+  #writeHead(status: number, headers: FlatHeaders): boolean {
+    try {
+      this.#response.writeHead(status, headers as string[]);
+      return true;
+    } catch {
+      // A name or value that HTTP does not allow; the caller knows whose it is.
+      return false;
+    }
+  }
+
+  /** Whether there are bytes of the request that nobody will read. */
+  #hasUnreadBody(): boolean {
+    const request = this.#request;
+    if (request.complete || request.readableEnded) return false;
+    const { "content-length": length, "transfer-encoding": coding } = request.headers;
+    return coding !== undefined || (length !== undefined && length !== "0");
+  }
+
+  /** The answer is whole by its length; the connection ends when the client has had time to read it. */
+  #endAndLinger(body: Uint8Array | undefined): void {
+    const response = this.#response;
+    if (body === undefined) response.flushHeaders();
+    else response.write(body);
+    this.#request.once("end", () => response.end());
+    this.#request.resume();
+    linger(this.#connection.socket);
+  }
+
+  #drained(): void {
+    if (!this.#isOver) this.events?.onDrain();
+  }
+
+  #settleBody(body: Uint8Array | BodyProblem): void {
+    const done = this.#onBody;
+    this.#onBody = undefined;
+    done?.(body);
+  }
+
+  #over(): void {
+    this.#isOver = true;
+    this.#connection.open.delete(this);
+    if (this.#connection.edge.isDraining) this.#connection.idleSince = performance.now();
+  }
+}
+
+/**
+ * Drops what a client still sends, for a bounded time and number of bytes, then closes. Closing at once would reset the connection, and
+ * the client's system would throw away the answer that it has not read.
+ */
+export function linger(socket: Socket): void {
+  const until = socket.bytesRead + LINGER_BYTES;
+  const timer = setTimeout(() => socket.destroy(), LINGER_MS);
+  socket.once("close", () => clearTimeout(timer));
+  socket.on("error", () => {}); // `close` follows
+  socket.on("data", () => {
+    if (socket.bytesRead > until) socket.destroy();
+  });
+  socket.once("end", () => socket.destroy());
+  socket.resume();
+}

@@ -1,0 +1,181 @@
+/**
+ * Decides what becomes of each request: an endpoint's query, an answer of the proxy itself (`/-/…`), or a problem. Never says that a
+ * route does not exist before it has learnt the routes.
+ */
+import { suggestion } from "../base/did-you-mean.ts";
+import type { ErrorCode } from "../model/error-codes.ts";
+import { MAX_BODY_BYTES } from "../model/limits.ts";
+import type { FlatHeaders } from "../model/wire.ts";
+import type { EdgeAnswer, EdgeHandler, Exchange, ExchangeEvents } from "../ports/http-edge.ts";
+import type { KnownEndpoints, Router } from "../router/router.ts";
+import { Passage, type PassageWorld } from "./passage.ts";
+import { type ProblemAnswer, problemOf } from "./problems.ts";
+import { HeadReader, type RequestHead } from "./request-head.ts";
+import { allows, RouteTable, strippedTarget } from "./route-table.ts";
+
+export interface FrontOptions {
+  readonly router: Router;
+  readonly reasonOf: (status: number) => string;
+  /** Begins the request ids that are drawn here; unique in the instance. */
+  readonly idPrefix: string;
+  /** Endpoints whose routes this proxy cannot read. */
+  readonly onSkipped: (tags: readonly string[]) => void;
+}
+
+const SAFE_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
+const ADMIN = "/-/";
+/** Of what a client sent in a sentence about it. */
+const SHOWN_CHARS = 200;
+/** The answer is given and nothing else will happen. */
+const DONE: ExchangeEvents = { onGone: () => {}, onDrain: () => {} };
+
+export class Front implements EdgeHandler {
+  readonly #options: FrontOptions;
+  readonly #world: PassageWorld;
+  readonly #heads = new HeadReader();
+  #table = new RouteTable([]);
+  #hasLearnt = false;
+  #count = 0;
+
+  constructor(options: FrontOptions) {
+    this.#options = options;
+    this.#world = { router: options.router, reasonOf: options.reasonOf };
+  }
+
+  get hasLearnt(): boolean {
+    return this.#hasLearnt;
+  }
+
+  learn({ endpoints, learnt }: KnownEndpoints): void {
+    this.#hasLearnt = learnt;
+    this.#table = new RouteTable(endpoints);
+    if (this.#table.skipped.length > 0) this.#options.onSkipped(this.#table.skipped);
+  }
+
+  onRequest(exchange: Exchange): ExchangeEvents {
+    const head = this.#heads.read(exchange.rawHeaders);
+    if (head.kind !== "head") return this.#refuse(exchange, this.#nextId(), head.kind, `the request ${head.problem}.`);
+    const requestId = head.requestId ?? this.#nextId();
+    if (head.host === undefined && exchange.version === "1.1") {
+      return this.#refuse(exchange, requestId, "request-malformed", "the request has no Host header.");
+    }
+    const target = originForm(exchange.target);
+    if (target === undefined) {
+      return this.#refuse(exchange, requestId, "request-malformed", "the request's target is not a path.");
+    }
+    const question = target.indexOf("?");
+    const path = question < 0 ? target : target.slice(0, question);
+    if (path.startsWith(ADMIN)) return this.#administer(exchange, requestId, path);
+    return this.#serve(exchange, { head, requestId, target, path });
+  }
+
+  refusal(code: "request-malformed" | "headers-too-large" | "request-timeout", sentence: string): EdgeAnswer {
+    return problemOf(code, sentence, { requestId: this.#nextId(), reasonOf: this.#options.reasonOf });
+  }
+
+  #serve(
+    exchange: Exchange,
+    request: { readonly head: RequestHead; readonly requestId: string; readonly target: string; readonly path: string },
+  ): ExchangeEvents {
+    const { head, requestId, target, path } = request;
+    const found = this.#table.find(path);
+    if (found === undefined) return this.#noRoute(exchange, requestId, path);
+    const { route, params } = found;
+    const { tag, spec } = route.endpoint;
+    const { method } = exchange;
+    if (!allows(route, method)) {
+      const detail = `endpoint "${tag}" does not answer ${method}; it answers ${route.allow}.`;
+      return this.#refuse(exchange, requestId, "method-not-allowed", detail, ["allow", route.allow]);
+    }
+    if (head.callMethod !== undefined && !spec.expose.includes(head.callMethod)) {
+      const detail = `endpoint "${tag}" exposes no method "${shown(head.callMethod)}".${suggestion(head.callMethod, spec.expose)}`;
+      return this.#refuse(exchange, requestId, "method-unknown", detail);
+    }
+    if (head.bodyBytes !== undefined && head.bodyBytes > MAX_BODY_BYTES) {
+      const detail = `the request's body of ${head.bodyBytes} bytes is larger than ${MAX_BODY_BYTES}. Send less, or in several requests.`;
+      return this.#refuse(exchange, requestId, "body-too-large", detail);
+    }
+    const passage = new Passage(this.#world, exchange, {
+      kind: "http",
+      endpoint: tag,
+      requestId,
+      shardKey: head.shardKey,
+      traceparent: head.traceparent,
+      method,
+      url: strippedTarget(target, route),
+      params,
+      headers: head.headers,
+      callMethod: head.callMethod,
+      body: undefined,
+      timeoutMs: undefined,
+      idempotent: undefined,
+      safeMethod: SAFE_METHODS.has(method),
+    });
+    passage.start(head.hasBody ? "with body" : "without body");
+    return passage;
+  }
+
+  #noRoute(exchange: Exchange, requestId: string, path: string): ExchangeEvents {
+    if (!this.#hasLearnt) {
+      const detail = "this proxy has not learnt its routes yet. Try again in a moment.";
+      return this.#refuse(exchange, requestId, "not-ready", detail);
+    }
+    const detail = `no endpoint answers ${shown(path)}. GET /-/routes lists the routes that exist.`;
+    return this.#refuse(exchange, requestId, "route-not-found", detail);
+  }
+
+  #administer(exchange: Exchange, requestId: string, path: string): ExchangeEvents {
+    if (path !== "/-/healthz" && path !== "/-/ready" && path !== "/-/routes") {
+      const detail = `there is no ${shown(path)}. Under /-/ are /-/healthz, /-/ready and /-/routes.`;
+      return this.#refuse(exchange, requestId, "route-not-found", detail);
+    }
+    if (exchange.method !== "GET" && exchange.method !== "HEAD") {
+      const detail = `${path} does not answer ${exchange.method}; it answers GET.`;
+      return this.#refuse(exchange, requestId, "method-not-allowed", detail, ["allow", "GET, HEAD"]);
+    }
+    if (path === "/-/healthz") return this.#answerJson(exchange, requestId, { status: "ok" });
+    if (!this.#hasLearnt) return this.#noRoute(exchange, requestId, path);
+    if (path === "/-/ready") return this.#answerJson(exchange, requestId, { status: "ready" });
+    const routes = this.#table.routes.map(({ endpoint: { tag, spec } }) => ({
+      ...{ route: spec.route, endpoint: tag, methods: spec.methods ?? "all" },
+    }));
+    return this.#answerJson(exchange, requestId, { routes });
+  }
+
+  #answerJson(exchange: Exchange, requestId: string, value: object): ExchangeEvents {
+    const headers = ["content-type", "application/json", "x-request-id", requestId];
+    return send(exchange, { status: 200, headers, body: Buffer.from(`${JSON.stringify(value)}\n`) });
+  }
+
+  #refuse(
+    exchange: Exchange,
+    requestId: string,
+    code: ErrorCode,
+    ...[detail, headers = []]: [detail: string, headers?: FlatHeaders]
+  ): ExchangeEvents {
+    return send(exchange, problemOf(code, detail, { requestId, reasonOf: this.#options.reasonOf, headers }));
+  }
+
+  /** One drawn prefix a process and a counter: cheap, and unique all the same. */
+  #nextId(): string {
+    this.#count += 1;
+    return `${this.#options.idPrefix}-${this.#count.toString(36)}`;
+  }
+}
+
+function send(exchange: Exchange, { status, headers, body }: ProblemAnswer): ExchangeEvents {
+  headers.push("content-length", String(body.length));
+  exchange.reply(status, headers, exchange.method === "HEAD" ? undefined : body);
+  return DONE;
+}
+
+/** RFC 9112 3.2.2: a server takes a whole URL too, and the path in it counts. */
+function originForm(target: string): string | undefined {
+  if (target.startsWith("/")) return target;
+  const absolute = /^https?:\/\/[^/?#]+(.*)$/i.exec(target);
+  if (absolute === null) return undefined;
+  const rest = absolute[1]!;
+  return rest.startsWith("/") ? rest : `/${rest}`;
+}
+
+const shown = (text: string): string => (text.length <= SHOWN_CHARS ? text : `${text.slice(0, SHOWN_CHARS)}…`);
