@@ -14,7 +14,6 @@ import { type InstanceFile, runFiles, stateFiles } from "../model/places.ts";
 import { openAgentLink } from "./agent-link.ts";
 import { mainFile } from "./entries.ts";
 import { isLockHeld } from "./kernel-lock.ts";
-import { runRoot } from "./places.ts";
 import { spawnAgent } from "./spawn-agent.ts";
 import { takeStartFailure } from "./start-failure.ts";
 import { readJson } from "./whole-files.ts";
@@ -141,13 +140,15 @@ class LeaderFollower {
 }
 
 /**
- * Without what belongs to one process, when this program is itself a replica. All processes of an instance share one cache of compiled
- * code: a cold start without it takes three times as long.
+ * Without what belongs to one process, when this program is itself a replica. All processes share the command line's cache of compiled
+ * code, also when a program starts the instance: a cold start without it takes three times as long.
  */
 const environment = (): Record<string, string> => {
   const { [ACTOR_FILE_VARIABLE]: _file, [LISTEN_FD_VARIABLE]: _fd, ...own } = process.env;
+  const cacheHome = own["XDG_CACHE_HOME"] || (own["HOME"] && join(own["HOME"], ".cache"));
+  const cache = cacheHome ? { NODE_COMPILE_CACHE: join(cacheHome, "maitred", "compiled") } : {};
   const env = Object.fromEntries(Object.entries(own).filter((entry) => entry[1] !== undefined));
-  return { NODE_COMPILE_CACHE: join(runRoot(process.env), "compile-cache"), ...env } as Record<string, string>;
+  return { ...cache, ...env } as Record<string, string>;
 };
 
 const hasEnded = (child: ChildProcess): boolean => child.exitCode !== null || child.signalCode !== null;

@@ -145,6 +145,16 @@ class NodeHttpEdge implements HttpEdge {
     connection.requests += 1;
     const exchange = new NodeExchange(connection, { request, response, sends });
     connection.open.add(exchange);
+    if (request.httpVersionMajor !== 1) {
+      // `GET /` without a version is HTTP/0.9, which the parser still knows.
+      const { status, headers, body } = this.#handler.refusal(
+        "request-malformed",
+        "the request names no version of HTTP/1.",
+      );
+      response.shouldKeepAlive = false;
+      exchange.reply(status, [...headers, "content-length", String(body.length)], body);
+      return;
+    }
     exchange.events = this.#handler.onRequest(exchange);
   }
 

@@ -55,7 +55,7 @@ export const runDirOf = (stateDir: string, env: Env): string =>
   join(runRoot(env), createHash("sha256").update(realpathSync(stateDir)).digest("hex").slice(0, 12));
 
 /** A folder of this user for what all its instances share. `MAITRED_RUN_ROOT` is for machines where /tmp cannot be written. */
-export const runRoot = (env: Env): string => env["MAITRED_RUN_ROOT"] ?? `/tmp/maitred-${process.getuid?.() ?? 0}`;
+const runRoot = (env: Env): string => env["MAITRED_RUN_ROOT"] ?? `/tmp/maitred-${process.getuid?.() ?? 0}`;
 
 /** Creates a folder that only this user can look into. Refuses one that somebody else could have prepared. */
 export function ensurePrivateFolder(path: string): void {

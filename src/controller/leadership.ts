@@ -3,9 +3,9 @@
  * `isHeld` is answered from the lease's own deadline, without asking anybody: a process that was stopped for a while knows at once.
  */
 import { isServeError, messageOf } from "../base/serve-error.ts";
-import { CAMPAIGN_RETRY_MS, LEASE_RENEW_INTERVAL_MS, LEASE_TTL_MS } from "../model/limits.ts";
+import { CAMPAIGN_GIVE_UP_MS, CAMPAIGN_RETRY_MS, LEASE_RENEW_INTERVAL_MS, LEASE_TTL_MS } from "../model/limits.ts";
 import type { LeaderRecord } from "../model/records.ts";
-import type { Clock, Timer } from "../ports/clock.ts";
+import type { Clock, Instant, Timer } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import type { Lease, Store } from "../ports/store.ts";
 import { pause } from "./pause.ts";
@@ -16,21 +16,28 @@ export interface CampaignPorts {
   readonly log: Log;
 }
 
-/** Waits until nobody leads, then leads. undefined: the signal ended the campaign. */
+/**
+ * Waits until nobody leads, then leads. undefined: the signal ended the campaign.
+ * @throws ServeError `store-unavailable` when the store has not answered for CAMPAIGN_GIVE_UP_MS.
+ */
 export const campaign = async (
   ports: CampaignPorts,
   candidate: { readonly key: string; readonly record: LeaderRecord },
   signal: AbortSignal,
 ): Promise<Leadership | undefined> => {
+  let failingSince: Instant | undefined;
   while (!signal.aborted) {
     try {
       const leadership = await tryToLead(ports, candidate);
+      failingSince = undefined;
       if (leadership !== undefined && !signal.aborted) return leadership;
       await leadership?.resign();
       if (!signal.aborted) await leaderGone(ports, candidate.key, signal);
     } catch (error) {
       if (!isServeError(error) || error.code !== "store-unavailable") throw error;
       ports.log.warn("campaign-store-unavailable", { error: error.message });
+      failingSince ??= ports.clock.now();
+      if (ports.clock.now() - failingSince >= CAMPAIGN_GIVE_UP_MS) throw error;
       await pause(ports.clock, CAMPAIGN_RETRY_MS, signal);
     }
   }

@@ -18,7 +18,7 @@ import { Controller } from "../controller/controller.ts";
 import type { Address } from "../model/actor.ts";
 import type { InstanceId, InstanceName, NodeName } from "../model/ids.ts";
 import type { ControllerLaunch } from "../model/launch.ts";
-import { DIAL_INTERVAL_MS } from "../model/limits.ts";
+import { DIAL_INTERVAL_MS, ERASED_LINGER_MS } from "../model/limits.ts";
 import { runFiles, stateFiles } from "../model/places.ts";
 import type { Log } from "../ports/log.ts";
 import type { RestServer } from "../rest/rest.ts";
@@ -60,7 +60,11 @@ const main = async (launch: ControllerLaunch): Promise<void> => {
           .then(() => listen(controller, launch, { drawId: () => random.id(), log }));
         servers.then(() => pointLink(run.controllerLink, socket)).then(() => link.leading({ address, epoch }), failed);
       },
-      onLost: (end) => log.warn("leadership-lost", { end }),
+      onLost: (lost) => {
+        log.warn("leadership-lost", { end: lost });
+        // Nothing is left to lead: its agent ends this process, or starts another one that may find more.
+        if (lost === "erased") clock.after(ERASED_LINGER_MS, () => void end());
+      },
       onFailed: failed,
     },
   );

@@ -79,6 +79,10 @@ export const SHUTDOWN_DRAIN_MS = 5_000;
 export const PROGRAM_LAGGARD_MS = 1_000;
 /** Pause of a candidate whose store did not answer, and its second look at the leader's key behind the watch. */
 export const CAMPAIGN_RETRY_MS = 500;
+/** A candidate whose store has not answered for this long ends: a process that starts anew opens the store anew. */
+export const CAMPAIGN_GIVE_UP_MS = 5_000;
+/** A controller whose instance is erased answers those who wait for that a little longer, then ends by itself. */
+export const ERASED_LINGER_MS = 3_000;
 /** A backend whose reconcile throws is left alone this long at first, doubling up to the second value. */
 export const QUARANTINE_MIN_MS = 1_000;
 export const QUARANTINE_MAX_MS = 60_000;

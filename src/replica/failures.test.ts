@@ -50,35 +50,35 @@ test.each([
     () => {
       throw new Error(SECRET);
     },
-    { status: 500, code: "handler-failed", message: "the handler threw; request id r-77" },
+    { status: 500, code: "handler-failed", message: "the handler threw; request id r-77." },
   ],
   [
     "a rejection",
     async () => {
       throw new TypeError(SECRET);
     },
-    { status: 500, code: "handler-failed", message: "the handler threw; request id r-77" },
+    { status: 500, code: "handler-failed", message: "the handler threw; request id r-77." },
   ],
   [
     "a thrown string",
     () => {
       throw SECRET;
     },
-    { status: 500, code: "handler-failed", message: "the handler threw; request id r-77" },
+    { status: 500, code: "handler-failed", message: "the handler threw; request id r-77." },
   ],
   [
     "a nested handler's Error",
     () => {
       throw new ServeError("handler-failed", SECRET);
     },
-    { status: 500, code: "handler-failed", message: "the handler threw; request id r-77" },
+    { status: 500, code: "handler-failed", message: "the handler threw; request id r-77." },
   ],
   [
     "a bug of ours",
     () => {
       throw new ServeError("internal", SECRET);
     },
-    { status: 500, code: "handler-failed", message: "the handler threw; request id r-77" },
+    { status: 500, code: "handler-failed", message: "the handler threw; request id r-77." },
   ],
   [
     "an error of a stream's first step",
@@ -86,7 +86,7 @@ test.each([
       if (Math.PI > 3) throw new Error(SECRET);
       yield 1;
     },
-    { status: 500, code: "handler-failed", message: "the handler threw; request id r-77" },
+    { status: 500, code: "handler-failed", message: "the handler threw; request id r-77." },
   ],
 ])("over HTTP %s", async (_name, door, expected) => {
   const failure = await overHttp(await start(door));

@@ -30,7 +30,7 @@ export function failureOf(thrown: unknown, query: FailedQuery): WireFailure {
   const { status } = ERROR_CODES["handler-failed"];
   const message =
     query.caller === "http"
-      ? `the handler threw; request id ${query.requestId}`
+      ? `the handler threw; request id ${query.requestId}.`
       : `backend "${query.backendTag}": the handler threw: ${messageOf(thrown)}`;
   return { status, code: "handler-failed", message };
 }

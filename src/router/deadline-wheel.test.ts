@@ -88,6 +88,19 @@ describe("the deadline wheel", () => {
     expect([added.passedAt.length, wheel.size]).toEqual([first.passedAt.length, 0]);
   });
 
+  test("a tick that begins while callbacks of the one before run is not skipped by what they add", () => {
+    const clock = new ManualClock(1_000);
+    const wheel = new DeadlineWheel(clock);
+    const next = new Entry(clock, 1_055);
+    const slow = new Entry(clock, 1_035, () => {
+      clock.jump(25);
+      wheel.add(new Entry(clock, 9_000), clock.now());
+    });
+    for (const entry of [next, slow]) wheel.add(entry, clock.now());
+    clock.advance(1_000);
+    expect([slow.passedAt.length, next.passedAt.length]).toEqual([1, 1]);
+  });
+
   test("no timer runs while there is nothing to watch", () => {
     const clock = new ManualClock();
     const wheel = new DeadlineWheel(clock);

@@ -37,10 +37,9 @@ export class DeadlineWheel {
 
   /** @param now the instant it is, which the caller has asked for already. */
   add(entry: WheelEntry, now: number): void {
-    if (this.#timer === undefined) {
-      this.#tick = Math.floor(now / DEADLINE_TICK_MS);
-      this.#arm();
-    }
+    // Only an empty wheel may skip ticks: callbacks of one tick add entries while the next one has begun.
+    if (this.#size === 0) this.#tick = Math.floor(now / DEADLINE_TICK_MS);
+    if (this.#timer === undefined) this.#arm();
     // The tick that begins at or after the deadline; at least the next one, since this one may be done.
     const tick = Math.max(Math.ceil(entry.deadline / DEADLINE_TICK_MS), this.#tick + 1);
     const slot = tick % SLOTS;

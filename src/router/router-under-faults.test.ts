@@ -20,7 +20,7 @@ function seeded(seed: number): () => number {
   };
 }
 
-describe.each([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12,13,14,15,16])("a router under faults, seed %i", (seed) => {
+describe.each([1, 2, 3, 4])("a router under faults, seed %i", (seed) => {
   test("ends every query once, and runs none twice that must not", async () => {
     const random = seeded(seed);
     const chance = (probability: number) => random() < probability;
@@ -89,21 +89,15 @@ describe.each([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12,13,14,15,16])("a router und
         if (chance(0.1)) publish();
         await new Promise((resolve) => setTimeout(resolve, 2));
       }
-      const t0 = performance.now();
-      await waitFor("most closed", () => performance.now() - t0 > 1500 || lab.router.counts().open === 0, 3000);
-      if (lab.router.counts().open) console.log('OPEN', lab.router.counts(), [...(lab.router as any).__open()].map((q: any) => [q.query.requestId, q.isShadow, q.isDone, q.deadline, q.wheelSlot, q.place?.constructor.name, q.streamId, performance.now()]));
       await waitFor("no query is open", () => lab.router.counts().open === 0, DEADLINE_MS);
       const wrong = asked.filter(({ query, isCancelled }) => query.soFar.ends !== (isCancelled ? 0 : 1));
       expect(wrong.map(({ id }) => id)).toEqual([]);
       const twice = asked.filter(({ id, isRepeatable }) => !isRepeatable && (ran.get(id) ?? 0) > 1);
       expect(twice.map(({ id }) => id)).toEqual([]);
-      const t1 = performance.now();
       // The faults are over: whatever was left behind, everything is answered again.
       for (const replica of replicas) replica.onQuery = (query) => query.answer("well");
       lab.publish(endpointOf({ b: backendOf(primaries) }));
       const after = await Promise.all(Array.from({ length: 200 }, () => lab.ask({ timeoutMs: 8_000 }).outcome));
-      const took = performance.now() - t1;
-      if (took > 500) console.log('SLOW', took, lab.log.lines.slice(-12), lab.log.lines.length);
       expect(after.filter(({ failure }) => failure !== undefined)).toEqual([]);
     } finally {
       await lab.close();

@@ -174,7 +174,6 @@ export class Router implements PoolOwner, QueryOwner {
     return true;
   }
 
-  __open() { return this.#open; }
   counts(): RouterCounts {
     return { sent: this.#sent, open: this.#open.size, retried: this.#retried, shadows: this.#shadows.counts };
   }

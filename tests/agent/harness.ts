@@ -6,10 +6,10 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { isLockHeld } from "../../src/adapters/kernel-lock.ts";
-import { launchInstance } from "../../src/adapters/launch.ts";
-import { preparePlaces } from "../../src/adapters/places.ts";
+import { type LaunchedInstance, launchInstance } from "../../src/adapters/launch.ts";
+import { type Places, preparePlaces } from "../../src/adapters/places.ts";
 import { processHost } from "../../src/adapters/processes.ts";
-import { openSqliteStore } from "../../src/adapters/sqlite-store.ts";
+import { openSqliteStore, type SqliteStore } from "../../src/adapters/sqlite-store.ts";
 import { createSystemClock } from "../../src/adapters/system-clock.ts";
 import type { ActorStatus, Assignment, Intent } from "../../src/model/actor.ts";
 import { type BackendConfigInput, resolveBackendConfig } from "../../src/model/backend-config.ts";
@@ -19,9 +19,11 @@ import type { AgentLaunch } from "../../src/model/launch.ts";
 import { type ControllerFile, type ProcessIdentity, runFiles, stateFiles } from "../../src/model/places.ts";
 import type { InstanceRecord, LeaderRecord } from "../../src/model/records.ts";
 
-const AGENT_ENTRY = fileURLToPath(new URL("fixtures/agent-main.ts", import.meta.url));
+const AGENT_ENTRY = fileURLToPath(new URL("../fixtures/agent/agent-main.ts", import.meta.url));
+const INSTANCE = "test" as InstanceName;
 const NODE = "local" as NodeName;
 
+/** Polls until the look answers something; a deadline instead of a hope. */
 export const until = async <T>(
   what: string,
   look: () => T | Promise<T>,
@@ -36,154 +38,165 @@ export const until = async <T>(
   }
 };
 
-export type TestInstance = Awaited<ReturnType<typeof makeInstance>>;
-
-export async function makeInstance(options: { readonly owner?: ProcessIdentity } = {}) {
-  const folder = await mkdtemp(join(tmpdir(), "maitred-agent-test-"));
-  const instance = "test" as InstanceName;
-  const env = { MAITRED_RUN_ROOT: join(folder, "run") };
-  process.env["MAITRED_RUN_ROOT"] = env.MAITRED_RUN_ROOT;
-  const places = preparePlaces({ instance, life: "detached", stateDir: join(folder, "state"), env });
-  const { stateDir, runDir } = places;
-  const state = stateFiles(stateDir);
-  const run = runFiles(runDir);
-  const keys = keysOf(instance);
-  const processes = processHost();
-  let openedStore: ReturnType<typeof openSqliteStore> | undefined;
-
-  const launch: AgentLaunch = {
-    instance,
-    node: NODE,
-    stateDir,
-    runDir,
-    http: { port: 0 },
-    owner: options.owner,
-    output: "files",
-    resume: true,
-    execArgv: [],
-  };
-  const store = () => (openedStore ??= openSqliteStore({ path: state.store, clock: createSystemClock() }));
-  const put = (key: string, value: unknown) =>
-    store().txn({ compare: [], then: [{ kind: "put", key, value: JSON.stringify(value) }] });
-  const read = async <T>(key: string): Promise<T | undefined> => {
-    const entry = await store().get(key);
-    return entry === undefined ? undefined : (JSON.parse(entry.value) as T);
-  };
-  const statusOf = async (actor: string) => {
-    const [row, node] = await Promise.all([
-      read<ActorStatus>(keys.status(NODE, actor as ActorName)),
-      read<{ incarnation: number }>(keys.node(NODE)),
-    ]);
-    return node !== undefined && row?.nodeIncarnation === node.incarnation ? row : undefined;
-  };
-
-  const assignmentOf = (actor: string, more: AssignOptions): Assignment => ({
-    actor: actor as ActorName,
-    node: NODE,
-    rollout: 1,
-    configRevision: more.configRevision ?? 1,
-    intent: more.intent ?? { kind: "run" },
-    spec: actor.startsWith("proxy")
-      ? { kind: "proxy", host: "127.0.0.1", port: 0 }
-      : {
-          kind: "replica",
-          backend: "b" as BackendTag,
-          code: { kind: "export", module: import.meta.url, export: "x", args: [] },
-          config: resolveBackendConfig({ userConfig: "ready", ...more.config }),
-        },
-  });
-
-  const everybody = (): readonly number[] =>
-    readdirSync("/proc")
-      .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
-      .filter((name) => {
-        try {
-          const isZombie = / Z /.test(readFileSync(`/proc/${name}/stat`, "latin1").replace(/\(.*\)/, "()"));
-          return !isZombie && readFileSync(`/proc/${name}/environ`, "utf8").includes(folder);
-        } catch {
-          return false;
-        }
-      })
-      .map(Number);
-  const agents = () =>
-    everybody().filter((pid) => {
-      try {
-        return readFileSync(`/proc/${pid}/cmdline`, "utf8").startsWith("maitred agent");
-      } catch {
-        return false;
-      }
-    });
-
-  /** Command lines, for a look by eye or by name. */
-  const titlesOf = (pids: readonly number[]) =>
-    pids
-      .map((pid) => {
-        try {
-          return readFileSync(`/proc/${pid}/cmdline`, "utf8");
-        } catch {
-          return "";
-        }
-      })
-      .join("\n");
-
-  return {
-    ...places,
-    titlesOf,
-    state,
-    run,
-    keys,
-    launch,
-    store,
-    put,
-    statusOf,
-    everybody,
-    agents,
-    start: (change: Partial<AgentLaunch> = {}) => launchInstance({ ...launch, ...change }, AGENT_ENTRY),
-    assign: (actor: string, more: AssignOptions = {}) =>
-      put(keys.assign(NODE, actor as ActorName), assignmentOf(actor, more)),
-    unassign: (actor: string) =>
-      store().txn({ compare: [], then: [{ kind: "delete", key: keys.assign(NODE, actor as ActorName) }] }),
-    untilStatus: (actor: string, is: (row: ActorStatus) => boolean, timeoutMs?: number) =>
-      until(
-        `status of ${actor}`,
-        async () => {
-          const row = await statusOf(actor);
-          return row !== undefined && is(row) ? row : undefined;
-        },
-        timeoutMs,
-      ),
-    setPhase: async (phase: InstanceRecord["phase"]) => {
-      const record = await read<InstanceRecord>(keys.instance);
-      await put(keys.instance, { ...record, phase });
-    },
-    leader: () => read<LeaderRecord>(keys.leader),
-    agentPid: async () => (await read<{ pid: number }>(keys.node(NODE)))?.pid,
-    controller: () => JSON.parse(readFileSync(state.controller, "utf8")) as ControllerFile,
-    isAlive: (pid: number) => {
-      const identity = processes.identityOf(pid);
-      return identity !== undefined && processes.isAlive(identity);
-    },
-    isGone: () => everybody().length === 0 && !existsSync(run.instance) && !isLockHeld(run.lock),
-    dispose: async () => {
-      await openedStore?.close().catch(() => {});
-      // More than once: a dying controller or proxy may just have started an agent.
-      await until("every process of the test is gone", () => {
-        for (const pid of everybody()) {
-          try {
-            process.kill(pid, "SIGKILL");
-          } catch {
-            // gone already
-          }
-        }
-        return everybody().length === 0;
-      });
-      await rm(folder, { recursive: true, force: true });
-    },
-  };
-}
-
 export interface AssignOptions {
   readonly intent?: Intent;
   readonly config?: BackendConfigInput;
   readonly configRevision?: number;
 }
+
+export async function makeInstance(options: { readonly owner?: ProcessIdentity } = {}): Promise<TestInstance> {
+  const folder = await mkdtemp(join(tmpdir(), "maitred-agent-test-"));
+  process.env["MAITRED_RUN_ROOT"] = join(folder, "run"); // in the environment of all processes, so it also marks them
+  const stateDir = join(folder, "state");
+  const places = preparePlaces({ instance: INSTANCE, life: "detached", stateDir, env: process.env });
+  return new TestInstance(folder, places, options.owner);
+}
+
+export class TestInstance {
+  readonly keys = keysOf(INSTANCE);
+  readonly stateDir: string;
+  readonly runDir: string;
+  readonly state: ReturnType<typeof stateFiles>;
+  readonly run: ReturnType<typeof runFiles>;
+  readonly launch: AgentLaunch;
+  readonly #folder: string;
+  readonly #processes = processHost();
+  #store: SqliteStore | undefined;
+
+  constructor(folder: string, { stateDir, runDir }: Places, owner: ProcessIdentity | undefined) {
+    this.#folder = folder;
+    this.stateDir = stateDir;
+    this.runDir = runDir;
+    this.state = stateFiles(stateDir);
+    this.run = runFiles(runDir);
+    const more = { http: { port: 0 }, owner, output: "files", resume: true, execArgv: [] } as const;
+    this.launch = { instance: INSTANCE, node: NODE, stateDir, runDir, ...more };
+  }
+
+  start(change: Partial<AgentLaunch> = {}): Promise<LaunchedInstance> {
+    return launchInstance({ ...this.launch, ...change }, AGENT_ENTRY);
+  }
+
+  // ── the store, as a controller would use it
+
+  store(): SqliteStore {
+    this.#store ??= openSqliteStore({ path: this.state.store, clock: createSystemClock() });
+    return this.#store;
+  }
+
+  assign(actor: string, more: AssignOptions = {}): Promise<unknown> {
+    return this.#put(this.keys.assign(NODE, actor as ActorName), assignmentOf(actor, more));
+  }
+
+  unassign(actor: string): Promise<unknown> {
+    const key = this.keys.assign(NODE, actor as ActorName);
+    return this.store().txn({ compare: [], then: [{ kind: "delete", key }] });
+  }
+
+  async setPhase(phase: InstanceRecord["phase"]): Promise<void> {
+    await this.#put(this.keys.instance, { ...(await this.#read<InstanceRecord>(this.keys.instance)), phase });
+  }
+
+  /** Only a row that counts: under a live registration of the same incarnation. */
+  async statusOf(actor: string): Promise<ActorStatus | undefined> {
+    const row = await this.#read<ActorStatus>(this.keys.status(NODE, actor as ActorName));
+    const node = await this.#read<{ incarnation: number }>(this.keys.node(NODE));
+    return node !== undefined && row?.nodeIncarnation === node.incarnation ? row : undefined;
+  }
+
+  untilStatus(actor: string, is: (row: ActorStatus) => boolean, timeoutMs?: number): Promise<ActorStatus> {
+    const look = async () => {
+      const row = await this.statusOf(actor);
+      return row !== undefined && is(row) ? row : undefined;
+    };
+    return until(`status of ${actor}`, look, timeoutMs);
+  }
+
+  leader(): Promise<LeaderRecord | undefined> {
+    return this.#read<LeaderRecord>(this.keys.leader);
+  }
+
+  /** Of the registered agent. */
+  async agentPid(): Promise<number | undefined> {
+    return (await this.#read<{ pid: number }>(this.keys.node(NODE)))?.pid;
+  }
+
+  // ── processes and files
+
+  controller(): ControllerFile {
+    return JSON.parse(readFileSync(this.state.controller, "utf8")) as ControllerFile;
+  }
+
+  isAlive(pid: number): boolean {
+    const identity = this.#processes.identityOf(pid);
+    return identity !== undefined && this.#processes.isAlive(identity);
+  }
+
+  /** Every living process of this instance, however it came to be. */
+  everybody(): readonly number[] {
+    return readdirSync("/proc")
+      .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
+      .map(Number)
+      .filter((pid) => readProc(pid, "environ").includes(this.#folder) && this.isAlive(pid));
+  }
+
+  agents(): readonly number[] {
+    return this.everybody().filter((pid) => readProc(pid, "cmdline").startsWith("maitred agent"));
+  }
+
+  /** Whether a living process has this in its command line. */
+  runs(text: string): boolean {
+    return this.everybody().some((pid) => readProc(pid, "cmdline").includes(text));
+  }
+
+  isGone(): boolean {
+    return this.everybody().length === 0 && !existsSync(this.run.instance) && !isLockHeld(this.run.lock);
+  }
+
+  isErased(): boolean {
+    return this.isGone() && !existsSync(this.stateDir) && !existsSync(this.runDir);
+  }
+
+  async dispose(): Promise<void> {
+    await this.#store?.close().catch(() => {}); // some tests break it
+    // More than once: a dying controller or proxy may just have started an agent.
+    await until("every process of the test is gone", () => {
+      for (const pid of this.everybody()) this.#processes.signal(this.#processes.identityOf(pid)!, "SIGKILL");
+      return this.everybody().length === 0;
+    });
+    await rm(this.#folder, { recursive: true, force: true });
+  }
+
+  #put(key: string, value: unknown): Promise<unknown> {
+    return this.store().txn({ compare: [], then: [{ kind: "put", key, value: JSON.stringify(value) }] });
+  }
+
+  async #read<T>(key: string): Promise<T | undefined> {
+    const entry = await this.store().get(key);
+    return entry === undefined ? undefined : (JSON.parse(entry.value) as T);
+  }
+}
+
+const assignmentOf = (actor: string, more: AssignOptions): Assignment => ({
+  actor: actor as ActorName,
+  node: NODE,
+  rollout: 1,
+  configRevision: more.configRevision ?? 1,
+  intent: more.intent ?? { kind: "run" },
+  spec: actor.startsWith("proxy")
+    ? { kind: "proxy", host: "127.0.0.1", port: 0 }
+    : {
+        kind: "replica",
+        backend: "b" as BackendTag,
+        code: { kind: "export", module: import.meta.url, export: "x", args: [] },
+        config: resolveBackendConfig({ userConfig: "ready", ...more.config }),
+      },
+});
+
+const readProc = (pid: number, file: "environ" | "cmdline"): string => {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, "utf8");
+  } catch {
+    return ""; // it went meanwhile
+  }
+};

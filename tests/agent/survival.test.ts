@@ -3,6 +3,7 @@ import { writeFileSync } from "node:fs";
 import { createConnection } from "node:net";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { tryAcquireLock } from "../../src/adapters/kernel-lock.ts";
+import type { ActorName } from "../../src/model/ids.ts";
 import { makeInstance, type TestInstance, until } from "./harness.ts";
 
 let world: TestInstance;
@@ -145,10 +146,8 @@ it("keeps and adopts everything when the store is replaced by garbage", async ()
   await until("another agent runs", () => world.agents().some((pid) => pid !== agent));
   // A crashed replica is restarted from its local file alone.
   process.kill(replica.pid!, "SIGKILL");
-  await until("the replica runs again", () => {
-    const pids = world.everybody();
-    return pids.includes(proxy.pid!) && !pids.includes(replica.pid!) && world.titlesOf(pids).includes("b%231.json");
-  });
+  await until("it is dead", () => !world.isAlive(replica.pid!));
+  await until("it runs again", () => world.runs(world.state.actor("b#1" as ActorName)));
   expect(world.isAlive(proxy.pid!)).toBe(true);
   const port = Number(proxy.address?.split(":").at(-1));
   await new Promise<void>((resolve, reject) => {

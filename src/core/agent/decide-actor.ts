@@ -64,7 +64,7 @@ const forgiveFailures = (view: ActorView, assignment: Assignment): ActorView => 
 };
 
 /** Proxies are tried for ever: an instance without them answers nobody. */
-export const hasGivenUp = (view: ActorView, { spec }: Assignment): boolean =>
+const hasGivenUp = (view: ActorView, { spec }: Assignment): boolean =>
   spec.kind === "replica" && view.failedStarts >= spec.config.maxStartAttempts;
 
 // ── a process

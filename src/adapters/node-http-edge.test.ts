@@ -1,0 +1,238 @@
+/** The edge, byte by byte: what is malformed, too large, too slow, pipelined, half-closed, and how it lets its clients go. */
+import { afterAll, afterEach, describe, expect, test } from "vitest";
+import { ProxyLab } from "../../tests/harness/proxy-lab.ts";
+import { RawHttp } from "../../tests/harness/raw-http.ts";
+import type { ServeRequest } from "../api/api.ts";
+import { MAX_BODY_BYTES, MAX_HEADERS } from "../model/limits.ts";
+
+const lab = new ProxyLab();
+const sockets: RawHttp[] = [];
+afterEach(async () => {
+  for (const raw of sockets.splice(0)) raw.close();
+  await lab.close();
+});
+afterAll(() => lab.remove());
+
+const open = (url: string): RawHttp => {
+  const raw = new RawHttp(url);
+  sockets.push(raw);
+  return raw;
+};
+
+/** Answers with what the handler got. */
+const echo = async (request: ServeRequest) => `${request.method} ${request.path} ${await request.text()}`;
+const serveEcho = () => lab.serve({ door: echo });
+
+const POST = "POST /p HTTP/1.1\r\nhost: x\r\n";
+const GET = "GET /g HTTP/1.1\r\nhost: x\r\n\r\n";
+
+describe("malformed requests are refused with a problem, and the connection ends", () => {
+  test.each<readonly [string, string, number]>([
+    ["noise", "hello there\r\n\r\n", 400],
+    ["TLS on a plain port", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400],
+    ["no version", "GET /\r\nhost: x\r\n\r\n", 400],
+    ["HTTP/2 by prior knowledge", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400],
+    ["no Host", "GET / HTTP/1.1\r\n\r\n", 400],
+    ["two Hosts", "GET / HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n", 400],
+    ["a target that is no path", "GET nowhere HTTP/1.1\r\nhost: x\r\n\r\n", 400],
+    ["an asterisk", "OPTIONS * HTTP/1.1\r\nhost: x\r\n\r\n", 400],
+    ["two lengths that differ", `${POST}content-length: 1\r\ncontent-length: 2\r\n\r\nab`, 400],
+    ["two lengths in one", `${POST}content-length: 1, 2\r\n\r\nab`, 400],
+    ["a negative length", `${POST}content-length: -1\r\n\r\n`, 400],
+    ["a length with a sign", `${POST}content-length: +1\r\n\r\na`, 400],
+    ["a hexadecimal length", `${POST}content-length: 0x1\r\n\r\na`, 400],
+    ["an endless length", `${POST}content-length: 99999999999999999999999\r\n\r\na`, 400],
+    ["length and chunks", `${POST}content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n`, 400],
+    ["chunks and length", `${POST}transfer-encoding: chunked\r\ncontent-length: 5\r\n\r\n0\r\n\r\n`, 400],
+    ["an unknown coding", `${POST}transfer-encoding: gzip\r\n\r\n`, 400],
+    ["chunked that is not last", `${POST}transfer-encoding: chunked, gzip\r\n\r\n0\r\n\r\n`, 400],
+    ["chunked twice", `${POST}transfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n`, 400],
+    ["a chunk size of nonsense", `${POST}transfer-encoding: chunked\r\n\r\nxyz\r\nab\r\n0\r\n\r\n`, 400],
+    ["a negative chunk size", `${POST}transfer-encoding: chunked\r\n\r\n-2\r\nab\r\n0\r\n\r\n`, 400],
+    ["a chunk size that overflows", `${POST}transfer-encoding: chunked\r\n\r\nfffffffffffffffff\r\nab`, 400],
+    ["a chunk longer than its size", `${POST}transfer-encoding: chunked\r\n\r\n2\r\nabc\r\n0\r\n\r\n`, 400],
+    ["a bare LF behind a chunk size", `${POST}transfer-encoding: chunked\r\n\r\n2\nab\r\n0\r\n\r\n`, 400],
+    ["a space before the colon", "GET / HTTP/1.1\r\nhost : x\r\n\r\n", 400],
+    ["a space in a name", "GET / HTTP/1.1\r\nhost: x\r\na b: c\r\n\r\n", 400],
+    ["a folded header", "GET / HTTP/1.1\r\nhost: x\r\nx-a: 1\r\n 2\r\n\r\n", 400],
+    ["a NUL in a value", "GET / HTTP/1.1\r\nhost: x\r\nx-a: 1\x002\r\n\r\n", 400],
+    ["a CR in a value", "GET / HTTP/1.1\r\nhost: x\r\nx-a: 1\r2\r\n\r\n", 400],
+    ["a head of 64 KB", `GET / HTTP/1.1\r\nhost: x\r\nx-a: ${"y".repeat(65_536)}\r\n\r\n`, 431],
+    ["a target of 64 KB", `GET /${"y".repeat(65_536)} HTTP/1.1\r\nhost: x\r\n\r\n`, 431],
+    ["too many headers", `GET / HTTP/1.1\r\nhost: x\r\n${"x-a: 1\r\n".repeat(MAX_HEADERS)}\r\n`, 431],
+    ["a WebSocket", "GET / HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n", 501],
+    ["a body that is announced too large", `${POST}content-length: ${MAX_BODY_BYTES + 1}\r\n\r\n`, 413],
+  ])("%s", async (_name, bytes, status) => {
+    const { url } = await serveEcho();
+    const raw = open(url).send(bytes);
+    const [answer] = await raw.answers();
+    expect(answer).toMatchObject({ status, body: expect.stringMatching(/^\{"type":"urn:maitred:error:[a-z-]+"/) });
+    expect(answer?.head).toMatch(/\r\ncontent-type: application\/problem\+json/i);
+    expect(parse(raw).length).toBe(1);
+    const [next] = await open(url).send(GET).answers();
+    expect(next).toMatchObject({ status: 200, body: "GET /g " });
+  });
+
+  const parse = (raw: RawHttp) => raw.text.match(/HTTP\/1\.1 \d{3}/g) ?? [];
+
+  test("nothing behind a request that was refused is taken for another", async () => {
+    const { url } = await serveEcho();
+    const smuggled = `${POST}content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n${GET}`;
+    const text = await open(url).send(smuggled).closed();
+    expect(text.match(/HTTP\/1\.1 /g)).toHaveLength(1);
+  });
+
+  test("a body that turns out malformed is refused, and its query never sent", async () => {
+    const proxy = await serveEcho();
+    const raw = open(proxy.url).send(`${POST}transfer-encoding: chunked\r\n\r\n2\r\nab\r\n`);
+    await expect.poll(() => proxy.link.last?.state).toBe("ready");
+    raw.send("nonsense\r\n");
+    expect((await raw.answers())[0]).toMatchObject({ status: 400 });
+    expect(proxy.router.counts().sent).toBe(0);
+  });
+});
+
+describe("what is allowed is served", () => {
+  test.each<readonly [string, string, string]>([
+    ["HTTP/1.0 without Host", "GET /old HTTP/1.0\r\n\r\n", "GET /old "],
+    ["a whole URL as target", "GET http://other.example/abs?q=1 HTTP/1.1\r\nhost: x\r\n\r\n", "GET /abs "],
+    [
+      "an offer of h2c",
+      "GET /h2 HTTP/1.1\r\nhost: x\r\nconnection: upgrade, http2-settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABkAAQAAP__\r\n\r\n",
+      "GET /h2 ",
+    ],
+    ["a length of 0", `${POST}content-length: 0\r\n\r\n`, "POST /p "],
+    [
+      "chunks with extensions and trailers",
+      `${POST}transfer-encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n1\r\nd\r\n0\r\nx-t: 1\r\n\r\n`,
+      "POST /p abcd",
+    ],
+    ["an empty line before the request", `\r\n${GET}`, "GET /g "],
+    ["a method of a later RFC", "PROPFIND /dav HTTP/1.1\r\nhost: x\r\n\r\n", "PROPFIND /dav "],
+  ])("%s", async (_name, bytes, body) => {
+    const { url } = await serveEcho();
+    expect((await open(url).send(bytes).answers())[0]).toMatchObject({ status: 200, body });
+  });
+
+  test("one byte at a time", async () => {
+    const { url } = await serveEcho();
+    const raw = open(url);
+    raw.socket.setNoDelay(true);
+    for (const byte of `${POST}content-length: 3\r\n\r\nabc`) {
+      raw.send(byte);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect((await raw.answers())[0]).toMatchObject({ status: 200, body: "POST /p abc" });
+  });
+
+  test("pipelined requests are answered in order on one connection", async () => {
+    const { url } = await serveEcho();
+    const raw = open(url).send(`${GET}${POST}content-length: 2\r\n\r\nab${GET}`);
+    expect((await raw.answers(3)).map(({ body }) => body)).toEqual(["GET /g ", "POST /p ab", "GET /g "]);
+    expect(raw.isClosed).toBe(false);
+  });
+
+  test("a client that ends its side has left: nobody can tell it from one that is gone", async () => {
+    const fired = Promise.withResolvers<unknown>();
+    const started = Promise.withResolvers<void>();
+    const { url } = await lab.serve({
+      door: (request: ServeRequest) => {
+        started.resolve();
+        request.signal.addEventListener("abort", () => fired.resolve(request.signal.reason));
+        return new Promise(() => {});
+      },
+    });
+    const raw = open(url).send(GET);
+    await started.promise;
+    raw.socket.end();
+    expect(await fired.promise).toMatchObject({ code: "query-cancelled" });
+  });
+
+  test("a client that asks for a nod gets it, or the reason why not", async () => {
+    const { url } = await serveEcho();
+    const raw = open(url).send(`${POST}content-length: 3\r\nexpect: 100-continue\r\n\r\n`);
+    await expect.poll(() => raw.text).toBe("HTTP/1.1 100 Continue\r\n\r\n");
+    raw.send("abc");
+    await expect.poll(() => raw.text).toContain("POST /p abc");
+
+    const large = open(url).send(`${POST}content-length: ${MAX_BODY_BYTES + 1}\r\nexpect: 100-continue\r\n\r\n`);
+    expect((await large.answers())[0]).toMatchObject({ status: 413 });
+    expect(large.text).not.toContain("100 Continue");
+  });
+
+  test("after a 404 with a small body the connection is closed, not confused", async () => {
+    const { url } = await lab.serve({ door: echo, route: "/only" });
+    const text = await open(url).send(`${POST}content-length: 2\r\n\r\nab`).closed();
+    expect(text).toMatch(/^HTTP\/1\.1 404 /);
+    expect(text).toMatch(/\r\nConnection: close\r\n/i);
+  });
+});
+
+test("a body that grows too large in chunks is refused, with its reason readable, and not read for ever", async () => {
+  const { url } = await serveEcho();
+  const raw = open(url).send(`${POST}transfer-encoding: chunked\r\n\r\n`);
+  const part = Buffer.from(`100000\r\n${"x".repeat(0x100000)}\r\n`);
+  for (let sent = 0; sent < MAX_BODY_BYTES + 4 * part.length && !raw.isClosed; sent += part.length) {
+    if (!raw.socket.write(part)) await new Promise((resolve) => raw.socket.once("drain", resolve));
+  }
+  expect((await raw.answers())[0]).toMatchObject({ status: 413, body: expect.stringContaining("body-too-large") });
+  await raw.closed();
+});
+
+describe("a drain", () => {
+  test("takes no new connection, answers what is open as the last of its connection, and then is over", async () => {
+    const gate = Promise.withResolvers<string>();
+    const started = Promise.withResolvers<void>();
+    const proxy = await lab.serve({
+      door: () => {
+        started.resolve();
+        return gate.promise;
+      },
+    });
+    const raw = open(proxy.url).send(GET);
+    await started.promise;
+    const drained = proxy.role.drain(10_000);
+    await expect(fetch(proxy.url)).rejects.toThrow();
+    gate.resolve("answered");
+    const text = await raw.closed();
+    expect(text).toMatch(/\r\nConnection: close\r\n/i);
+    expect(text).toContain("answered");
+    await drained;
+    expect(await proxy.exited).toBe(0);
+    expect(proxy.link.reports.map(({ state }) => state)).toEqual(["starting", "starting", "ready", "draining"]);
+  });
+
+  test("leaves a connection alone that has not had its first request", async () => {
+    const proxy = await serveEcho();
+    const fresh = open(proxy.url);
+    const other = open(proxy.url).send(GET);
+    await other.answers();
+    const drained = proxy.role.drain(10_000);
+    // The one that is idle after its answer is closed: by then the other must still be open.
+    await other.closed();
+    expect(fresh.isClosed).toBe(false);
+    fresh.send(GET);
+    expect(await fresh.closed()).toContain("GET /g ");
+    await drained;
+  });
+
+  test("lets a connection that goes on being used end with its next answer", async () => {
+    const proxy = await serveEcho();
+    const raw = open(proxy.url).send(GET);
+    await raw.answers();
+    const drained = proxy.role.drain(10_000);
+    raw.send(GET);
+    expect((await raw.answers(2))[1]).toMatchObject({ status: 200 });
+    await raw.closed();
+    await drained;
+  });
+
+  test("ends in its time whatever the clients do", async () => {
+    const proxy = await lab.serve({ door: () => new Promise(() => {}) });
+    const raw = open(proxy.url).send(GET);
+    await expect.poll(() => proxy.router.counts().open).toBe(1);
+    await proxy.role.drain(20);
+    expect(await proxy.exited).toBe(0);
+    await raw.closed();
+  });
+});
