@@ -17,7 +17,9 @@ console.log(await client.getHandle("dimensions")({ q: "the tram" }));
 const module = new URL("./scoring.ts", import.meta.url);
 await client.createBackend("scoring", backend<Scoring>({ module, export: "*" }));
 await client.createEndpoint("scoring", { backend: "scoring" });
-console.log(await client.getHandle<Scoring>("scoring").score([1, 2, 3]));
+const scoring = client.getHandle<Scoring>("scoring");
+console.log(await scoring.score([1, 2, 3]));
+for await (const share of scoring.sweep(4)) console.log(share);
 
 await client.deleteEndpoint("scoring");
 await client.deleteBackend("scoring");

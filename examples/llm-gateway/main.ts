@@ -1,4 +1,4 @@
-/** `node examples/llm-gateway/main.ts`: a stand-in for the model, the gateway before it, and one question to both. */
+/** `node examples/llm-gateway/main.ts`: a stand-in for the model, the gateway before it, and two questions: over HTTP, by a handle. */
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
@@ -35,8 +35,13 @@ const url = `http://127.0.0.1:${(upstream.address() as AddressInfo).port}/v1`;
 
   const response = await fetch(`${client.urls[0]}/v1/chat/completions`, {
     method: "POST",
-    body: JSON.stringify({ model: "echo", stream: false, messages: [{ role: "user", content: "Is it late?" }] }),
+    body: JSON.stringify({ model: "echo", messages: [{ role: "user", content: "Is it late?" }] }),
   });
-  console.log(response.status, await response.json());
+  console.log(response.status, response.headers.get("content-type"));
+  for await (const events of response.body!.pipeThrough(new TextDecoderStream())) process.stdout.write(events);
+
+  const llm = client.getHandle<typeof Gateway>("chat");
+  for await (const chunk of llm.generate("Through a handle?")) process.stdout.write(chunk.choices[0]!.delta.content);
+  process.stdout.write("\n");
 }
 upstream.close();

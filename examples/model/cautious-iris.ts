@@ -1,6 +1,6 @@
 /** An Iris that says so when it is not sure. Shows the whole life of a class in a replica: each method says when it is called. */
 import { context, HttpError, type ServeRequest } from "maitred";
-import { SPECIES } from "../iris/dataset.ts";
+import { SPECIES, type Species } from "../iris/dataset.ts";
 import { Input, Iris, type Prediction } from "../iris/iris.ts";
 
 export class CautiousIris {
@@ -51,5 +51,12 @@ export class CautiousIris {
   async probabilities(lengthsCm: Float32Array): Promise<Float32Array> {
     const { probabilities } = await this.#iris.predict([...lengthsCm]);
     return Float32Array.from(SPECIES, (name) => probabilities[name]);
+  }
+
+  /** What a generator yields is a stream: the caller gets the first guess before the last is made. */
+  async *guesses(lengthsCm: number[]): AsyncGenerator<{ species: Species; probability: number }> {
+    const { probabilities } = await this.#iris.predict(lengthsCm);
+    const names = [...SPECIES].sort((a, b) => probabilities[b] - probabilities[a]);
+    for (const species of names) yield { species, probability: probabilities[species] };
   }
 }

@@ -37,6 +37,10 @@ console.log("method", (await iris.predict(setosa)).species);
 console.log("door", (await iris({ features: setosa })).version.startsWith("iris:"));
 const bare = await iris.options({ shardKey: "user-7", timeoutMs: 2_000 }).probabilities(new Float32Array(setosa));
 console.log("typed array", bare.length);
+for await (const { species, probability } of iris.guesses(setosa)) {
+  console.log("stream", species);
+  if (probability > 0.5) break; // cancels it, down to the replica
+}
 console.log("untyped", typeof (await client.getHandle("iris").invoke("predict", [setosa])));
 
 // A new userConfig reaches running replicas; none is restarted.

@@ -1,5 +1,18 @@
 import { closeSync, existsSync, openSync, writeSync } from "node:fs";
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, utimes, writeFile } from "node:fs/promises";
+import {
+  lstat,
+  lutimes,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  truncate,
+  utimes,
+  writeFile,
+} from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
@@ -49,6 +62,16 @@ it("keeps the newest logs of processes that are gone, and all of those that run"
   expect(names).toHaveLength(MAX_GONE_LOG_FILES + 1);
   expect(existsSync(log("b#1"))).toBe(true);
   expect(existsSync(log("b#2"))).toBe(false);
+});
+
+it("touches all of the run folder, so that no cleaner of old files takes a part of it", async () => {
+  const names = ["instance", "agent.lock", "controller.sock"].map((name) => join(runDir, name));
+  await writeFile(names[0]!, "");
+  await writeFile(names[1]!, "");
+  await symlink("c-1.sock", names[2]!);
+  for (const name of names) await lutimes(name, 1, 1);
+  folders().touchRun();
+  for (const name of names) expect((await lstat(name)).mtimeMs).toBeGreaterThan(1_000_000);
 });
 
 it("removes everything, and may be asked again", async () => {

@@ -1,5 +1,5 @@
 /** ports/instance-folders.ts on the file system. The state folder is ours alone (`preparePlaces` saw to it), so it goes whole. */
-import { copyFileSync, readdirSync, renameSync, rmdirSync, rmSync, statSync, truncateSync, utimesSync } from "node:fs";
+import { copyFileSync, lutimesSync, readdirSync, renameSync, rmdirSync, rmSync, statSync, truncateSync } from "node:fs";
 import { join } from "node:path";
 import { fileNameOf } from "../model/ids.ts";
 import type { SavedLaunch } from "../model/launch.ts";
@@ -29,7 +29,7 @@ export function openInstanceFolders({
     takeStartFailure: (pid) => takeStartFailure(runDir, pid),
     forgetRescues: () => removeFile(run.rescue),
     trimLogs: (running) => trimLogs(state.logs, running),
-    touchRun: () => touch([runDir, run.instance, run.lock]),
+    touchRun: () => touch([runDir, ...namesIn(runDir).map((name) => join(runDir, name))]),
     clearRun: () => removeAllBut(runDir, (name) => name.startsWith("agent.lock")),
     removeState: () => removeState(stateDir, state.tombstone),
   };
@@ -54,12 +54,12 @@ function removeAllBut(folder: string, isKept: (name: string) => boolean): void {
   }
 }
 
-/** Modified and accessed now. Opens nothing: closing the lock file would drop the lock. */
+/** Modified and accessed now, links themselves too. Opens nothing: closing the lock file would drop the lock. */
 function touch(paths: readonly string[]): void {
   const now = new Date();
   for (const path of paths) {
     try {
-      utimesSync(path, now, now);
+      lutimesSync(path, now, now);
     } catch (error) {
       if (!isAbsence(error)) throw error;
     }

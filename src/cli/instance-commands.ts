@@ -89,6 +89,7 @@ const addStart = (program: Command, { world }: Common): void => {
         life: "detached",
       });
       const { client, instance, alreadyRunning } = started;
+      await client.untilServing();
       const { urls } = client;
       await client.close();
       if (flags.json)

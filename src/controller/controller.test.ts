@@ -37,7 +37,9 @@ const poll = (name: string, applied = NO_SNAPSHOT) => ({
 const replicasIn = (answer: PollAnswer): string[] =>
   answer.kind !== "news"
     ? []
-    : answer.endpoints.flatMap((it) => Object.values(it.backends).flatMap((b) => b.replicas.map((r) => r.replica as string)));
+    : answer.endpoints.flatMap((it) =>
+        Object.values(it.backends).flatMap((b) => b.replicas.map((r) => r.replica as string)),
+      );
 
 describe("a life", () => {
   test("of a new instance makes its record, and answers status", async () => {
@@ -79,7 +81,10 @@ describe("a life", () => {
   test("waits while another one leads, and begins when that one has resigned", async () => {
     const first = await lab.lead();
     const { controller: second, epochs } = lab.startController({ isFirstLife: false });
-    await expect(lab.submit(second, createBackend("b"))).rejects.toMatchObject({ code: "not-leading", retryable: true });
+    await expect(lab.submit(second, createBackend("b"))).rejects.toMatchObject({
+      code: "not-leading",
+      retryable: true,
+    });
     expect(() => second.status()).toThrow(expect.objectContaining({ code: "not-leading" }));
     await first.stop();
     await waitFor("the second leads", () => second.isLeading() && epochs.length > 0, DEADLINE_MS);
@@ -118,7 +123,8 @@ describe("a write whose answer is lost", () => {
   const losing = (made: "made" | "not made", when: { armed: boolean }) => (store: Store) =>
     new Proxy(store, {
       get: (target, name) => {
-        if (name !== "txn") return (...args: never[]) => (target[name as keyof Store] as (...a: never[]) => unknown)(...args);
+        if (name !== "txn")
+          return (...args: never[]) => (target[name as keyof Store] as (...a: never[]) => unknown)(...args);
         return async (txn: Parameters<Store["txn"]>[0]) => {
           if (!when.armed) return target.txn(txn);
           when.armed = false;
@@ -128,21 +134,24 @@ describe("a write whose answer is lost", () => {
       },
     });
 
-  test.each(["made", "not made"] as const)("is found out by a new life, and the call sent again is made once (%s)", async (made) => {
-    await lab.startAgent();
-    const when = { armed: false };
-    const controller = await lab.lead({ through: losing(made, when) });
-    const id = lab.drawId();
-    when.armed = true;
-    await expect(lab.submit(controller, createBackend("b", { numReplicas: 2 }), id)).rejects.toMatchObject({
-      code: "store-unavailable",
-      retryable: true,
-    });
-    await waitFor("a new life has begun", () => lab.controllers[0]!.epochs.length === 2, DEADLINE_MS);
-    expect(lab.controllers[0]!.ends).toEqual(["write-unknown"]);
-    expect((await lab.settle(controller, createBackend("b", { numReplicas: 2 }), id)).state).toBe("reached");
-    expect(lab.agents[0]!.starts.size).toBe(2);
-  });
+  test.each(["made", "not made"] as const)(
+    "is found out by a new life, and the call sent again is made once (%s)",
+    async (made) => {
+      await lab.startAgent();
+      const when = { armed: false };
+      const controller = await lab.lead({ through: losing(made, when) });
+      const id = lab.drawId();
+      when.armed = true;
+      await expect(lab.submit(controller, createBackend("b", { numReplicas: 2 }), id)).rejects.toMatchObject({
+        code: "store-unavailable",
+        retryable: true,
+      });
+      await waitFor("a new life has begun", () => lab.controllers[0]!.epochs.length === 2, DEADLINE_MS);
+      expect(lab.controllers[0]!.ends).toEqual(["write-unknown"]);
+      expect((await lab.settle(controller, createBackend("b", { numReplicas: 2 }), id)).state).toBe("reached");
+      expect(lab.agents[0]!.starts.size).toBe(2);
+    },
+  );
 });
 
 describe("a call", () => {
@@ -166,7 +175,9 @@ describe("a call", () => {
   test("of many at once shares a transaction with the others, each with its own answer", async () => {
     const controller = await lab.lead();
     const { revision: before } = await lab.controllers[0]!.store.list("x");
-    const goals = await Promise.all(Array.from({ length: 40 }, (_, index) => lab.submit(controller, createBackend(`b${index}`))));
+    const goals = await Promise.all(
+      Array.from({ length: 40 }, (_, index) => lab.submit(controller, createBackend(`b${index}`))),
+    );
     expect(new Set(goals.map((goal) => goal.id)).size).toBe(40);
     const { revision: after } = await lab.controllers[0]!.store.list("x");
     expect(after - before).toBeLessThan(10);
@@ -176,7 +187,10 @@ describe("a call", () => {
     await lab.startAgent({ fateOf: () => "starting" });
     const controller = await lab.lead();
     const { id } = await lab.submit(controller, createBackend("b"));
-    expect(await controller.waitForGoal(id, 20, never)).toMatchObject({ state: "pending", progress: { done: 0, total: 1 } });
+    expect(await controller.waitForGoal(id, 20, never)).toMatchObject({
+      state: "pending",
+      progress: { done: 0, total: 1 },
+    });
     const leaving = new AbortController();
     const wait = controller.waitForGoal(id, 60_000, leaving.signal);
     leaving.abort();
@@ -193,7 +207,9 @@ describe("a call", () => {
     const goal = await lab.settle(controller, createBackend("b"));
     expect(goal).toMatchObject({ state: "failed", error: { message: expect.stringContaining("no weights") } });
     expect(controller.status().backends[0]?.reason).toContain("no weights");
-    expect(controller.explain("b")).toMatchObject([{ target: "backend/b", reason: expect.stringContaining("no weights") }]);
+    expect(controller.explain("b")).toMatchObject([
+      { target: "backend/b", reason: expect.stringContaining("no weights") },
+    ]);
     lab.agents[0]!.play({});
     expect((await lab.settle(controller, update("b", { userConfig: 1 }))).state).toBe("reached");
     expect(controller.status().backends[0]?.reason).toBeUndefined();

@@ -1,6 +1,13 @@
 /** The life of backends through the one door, `decide`, with an agent that does as it is told. */
 import { beforeEach, describe, expect, test } from "vitest";
-import { createBackend, createEndpoint, deleteBackend, restart, setTraffic, update } from "../../tests/harness/calls.ts";
+import {
+  createBackend,
+  createEndpoint,
+  deleteBackend,
+  restart,
+  setTraffic,
+  update,
+} from "../../tests/harness/calls.ts";
 import { CoreWorld } from "../../tests/harness/core-world.ts";
 import type { Assignment } from "../model/actor.ts";
 
@@ -249,11 +256,16 @@ describe("rolling", () => {
     world.fateOf = (assignment) => (isOfRollout(1)(assignment) ? "ready" : { fails: BOOM });
     const { id } = world.call(update("b", { env: { MODEL: "missing" } }));
     world.settle();
-    expect(world.goal(id)).toMatchObject({ state: "failed", error: { message: expect.stringContaining("no weights") } });
+    expect(world.goal(id)).toMatchObject({
+      state: "failed",
+      error: { message: expect.stringContaining("no weights") },
+    });
     expect(names("b").slice(0, 3)).toEqual(before);
     expect(running("b")).toBe(3);
     expect(world.assignments().filter((assignment) => assignment.intent.kind !== "run")).toEqual([]);
-    expect(world.decisions.findLast((it) => it.reasons.has("backend/b"))?.reasons.get("backend/b")).toContain("stopped");
+    expect(world.decisions.findLast((it) => it.reasons.has("backend/b"))?.reasons.get("backend/b")).toContain(
+      "stopped",
+    );
 
     world.fateOf = () => "ready";
     const cure = world.call(update("b", { env: { MODEL: "there" } }));

@@ -280,7 +280,9 @@ describe("every call", () => {
         world.decideAll();
         world.call(update("a", { numReplicas: to }));
         world.settle();
-        const order = before.toSorted((x, y) => Number(notReady.has(y)) - Number(notReady.has(x)) || ordinal(y) - ordinal(x));
+        const order = before.toSorted(
+          (x, y) => Number(notReady.has(y)) - Number(notReady.has(x)) || ordinal(y) - ordinal(x),
+        );
         expect(world.replicas("a").map(({ actor }) => actor)).toEqual(
           before.filter((actor) => !order.slice(0, from - to).includes(actor)),
         );

@@ -36,7 +36,11 @@ describe("creating an endpoint", () => {
           maxQueuedQueries: 1_000,
           replicas: ["a#1", "a#2"].map((replica) => ({ replica, incarnation: 1, address: `unix:/${replica}` })),
         },
-        b: { maxConcurrentQueries: 100, maxQueuedQueries: 1_000, replicas: [expect.objectContaining({ replica: "b#3" })] },
+        b: {
+          maxConcurrentQueries: 100,
+          maxQueuedQueries: 1_000,
+          replicas: [expect.objectContaining({ replica: "b#3" })],
+        },
       },
     });
   });

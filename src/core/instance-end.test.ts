@@ -11,7 +11,10 @@ const withProxy = () => {
   return world;
 };
 const kinds = (world: CoreWorld) =>
-  world.assignments().map(({ spec, intent }) => `${spec.kind} ${intent.kind}`).sort();
+  world
+    .assignments()
+    .map(({ spec, intent }) => `${spec.kind} ${intent.kind}`)
+    .sort();
 const errorOf = (outcome: { readonly kind: string }) =>
   (outcome as { readonly error?: { readonly code: string; readonly message: string } }).error;
 

@@ -93,7 +93,10 @@ describe("placement", () => {
   const needs = { cpu: 2, memoryBytes: 0 };
 
   test("the node with the fewest actors that can hold it is chosen, of equal ones the first by name", () => {
-    expect(placeActor([node("c", 1, 0), node("b", 4, 3), node("a", 4, 3)], needs)).toEqual({ kind: "placed", node: "a" });
+    expect(placeActor([node("c", 1, 0), node("b", 4, 3), node("a", 4, 3)], needs)).toEqual({
+      kind: "placed",
+      node: "a",
+    });
   });
 
   test("without a fitting node it is said what is missing", () => {

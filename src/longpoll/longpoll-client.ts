@@ -3,7 +3,7 @@
  * it with the next poll. It registers once per controller life, and again when the set it follows changes.
  * Whatever happens (no controller, an answer from an older life, an `apply` that throws) the loop goes on until `stop`.
  */
-import { messageOf } from "../base/serve-error.ts";
+import { isServeError, messageOf } from "../base/serve-error.ts";
 import type { BackendTag, EndpointTag } from "../model/ids.ts";
 import { POLL_RETRY_MS, POLL_TIMEOUT_MS } from "../model/limits.ts";
 import {
@@ -190,6 +190,8 @@ export class LongPollClient {
     const problem = `${event} ${messageOf(error)}`;
     if (problem === this.#lastProblem) return;
     this.#lastProblem = problem;
-    this.#ports.log.warn(event, { error: messageOf(error), applied: this.#applied });
+    // Controllers come and go; everything else is somebody's mistake.
+    const level = isServeError(error) && error.code === "controller-unavailable" ? "info" : "warn";
+    this.#ports.log[level](event, { error: messageOf(error), applied: this.#applied });
   }
 }

@@ -70,7 +70,10 @@ const isOpen = async (promise: Promise<unknown>): Promise<boolean> => {
 
 describe("registration", () => {
   test("a client that this life does not know is asked to say what it follows", async () => {
-    const answer = await host.poll({ client: "x", kind: "proxy", name: "proxy#1", applied: NO_SNAPSHOT }, new AbortController().signal);
+    const answer = await host.poll(
+      { client: "x", kind: "proxy", name: "proxy#1", applied: NO_SNAPSHOT },
+      new AbortController().signal,
+    );
     expect(answer).toEqual({ kind: "register", epoch: EPOCH });
     expect(host.followers).toBe(0);
   });
@@ -118,7 +121,11 @@ describe("registration", () => {
 
 describe("news", () => {
   test("go to those who follow the endpoint, to nobody else", async () => {
-    const [e, f, all] = [new Client("e", ["e"] as EndpointTag[]), new Client("f", ["f"] as EndpointTag[]), new Client("all", "all")];
+    const [e, f, all] = [
+      new Client("e", ["e"] as EndpointTag[]),
+      new Client("f", ["f"] as EndpointTag[]),
+      new Client("all", "all"),
+    ];
     for (const client of [e, f, all]) await client.poll();
     const polls = { e: e.send(), f: f.send(), all: all.send() };
     host.publish([set("e")]);
@@ -136,7 +143,10 @@ describe("news", () => {
     const answer = await client.send();
     expect(answer).toMatchObject({ kind: "news", complete: false, removed: ["f"] });
     if (answer.kind !== "news") return;
-    expect(answer.endpoints.map((it) => [it.tag, it.traffic["b" as never]]).sort()).toEqual([["e", 0.2], ["g", 1]]);
+    expect(answer.endpoints.map((it) => [it.tag, it.traffic["b" as never]]).sort()).toEqual([
+      ["e", 0.2],
+      ["g", 1],
+    ]);
   });
 
   test("whose answer was lost are sent again", async () => {
@@ -190,7 +200,11 @@ describe("news", () => {
         host = new LongPollHost({ clock, epoch: EPOCH, onApplied: () => {} });
         const truth = new Map<string, EndpointClosure>();
         const follows: string[][] = [["e"], ["f"], tags];
-        const clients = [new Client("0", ["e"] as EndpointTag[]), new Client("1", ["f"] as EndpointTag[]), new Client("2", "all")];
+        const clients = [
+          new Client("0", ["e"] as EndpointTag[]),
+          new Client("1", ["f"] as EndpointTag[]),
+          new Client("2", "all"),
+        ];
         const poll = async (index: number, isLost: boolean) => {
           const client = clients[index]!;
           const ended = new AbortController();

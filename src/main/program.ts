@@ -31,6 +31,7 @@ export const startInstance = async (options: StartOptions): Promise<Client> => {
     life,
     env: process.env,
   });
+  await client.untilServing();
   return client;
 };
 

@@ -1,9 +1,10 @@
 /** Composition root of a proxy's process. One argument: the path of its ActorFile. Exit status: 0 after a drain, 1 otherwise. */
 import { readFileSync } from "node:fs";
+import { flushCompileCache } from "node:module";
 import { openAgentLink } from "../adapters/agent-link.ts";
 import { createHttpPollTransport } from "../adapters/http-poll-transport.ts";
+import { createLightLog } from "../adapters/light-log.ts";
 import { createNodeHttpEdge } from "../adapters/node-http-edge.ts";
-import { createPinoLog } from "../adapters/pino-log.ts";
 import { startRescue } from "../adapters/rescue.ts";
 import { openSnapshotFile } from "../adapters/snapshot-file.ts";
 import { createSocketTransport } from "../adapters/socket-transport.ts";
@@ -15,13 +16,13 @@ import { type ActorFile, stateFiles } from "../model/places.ts";
 import { ProxyRole } from "../proxy/proxy.ts";
 import { Router } from "../router/router.ts";
 
-const main = (path: string): void => {
+const main = async (path: string): Promise<void> => {
   const file = JSON.parse(readFileSync(path, "utf8")) as ActorFile;
   const { assignment, incarnation, instanceId, runDir, stateDir } = file;
   process.title = `maitred proxy ${assignment.actor}`;
   const clock = createSystemClock();
   const random = createSystemRandom();
-  const log = createPinoLog({ fields: { process: assignment.actor } });
+  const log = createLightLog({ fields: { process: assignment.actor } });
   const link = openAgentLink({ runDir, instanceId, role: "proxy", actor: assignment.actor, incarnation });
   const poll = createHttpPollTransport({ leader: () => link.leader() });
   const router = new Router(
@@ -52,8 +53,11 @@ const main = (path: string): void => {
     },
   );
   process.on("SIGTERM", () => void proxy.drain(PROXY_DRAIN_TIMEOUT_MS));
-  process.on("SIGINT", () => {}); // Ctrl-C in a terminal is for its program; the agent tells us when to end
-  void proxy.start();
+  // Ctrl-C in a terminal is for the program that owns the instance; the agent tells us when to end.
+  process.on("SIGINT", () => {});
+  await proxy.start();
+  // Who ends by a signal would not write what it has compiled; the next one starts the faster for it.
+  flushCompileCache();
 };
 
-main(process.argv[2] ?? "");
+void main(process.argv[2] ?? "");

@@ -1,26 +1,28 @@
 /** Composition root of a replica's process. One argument: the path of its ActorFile. Exit status: 0 after a drain, 1 otherwise. */
 import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
+import { createRequire, flushCompileCache } from "node:module";
 import { extname } from "node:path";
 import { openAgentLink } from "../adapters/agent-link.ts";
+import { createLightLog } from "../adapters/light-log.ts";
 import { nodeModuleLoader } from "../adapters/module-loader.ts";
-import { createPinoLog } from "../adapters/pino-log.ts";
 import { createSocketTransport } from "../adapters/socket-transport.ts";
 import { createSystemClock } from "../adapters/system-clock.ts";
 import { createSystemRandom } from "../adapters/system-random.ts";
+import { tagOutput } from "../adapters/tagged-output.ts";
 import type { CallerFactory } from "../api/api.ts";
-import type { ActorFile } from "../model/places.ts";
+import { type ActorFile, stateFiles } from "../model/places.ts";
 import type { AgentLink } from "../ports/agent-link.ts";
 import { Replica } from "../replica/replica.ts";
 import type { ProcessRouter } from "./process-router.ts";
 
-const main = (path: string): void => {
+const main = async (path: string): Promise<void> => {
   const file = JSON.parse(readFileSync(path, "utf8")) as ActorFile;
-  const { assignment, incarnation, instanceId, runDir } = file;
+  const { assignment, incarnation, instanceId, runDir, stateDir } = file;
   process.title = `maitred replica ${assignment.actor}`;
   const clock = createSystemClock();
   const random = createSystemRandom();
-  const log = createPinoLog({ fields: { process: assignment.actor } });
+  const log = createLightLog({ fields: { process: assignment.actor } });
+  tagOutput(assignment.actor, stateFiles(stateDir).log(assignment.actor));
   const link = openAgentLink({ runDir, instanceId, role: "replica", actor: assignment.actor, incarnation });
 
   let router: ProcessRouter | undefined;
@@ -41,13 +43,14 @@ const main = (path: string): void => {
     },
     { file, exit: (status) => process.exit(status) },
   );
-  const { gracefulShutdownTimeoutMs } =
-    assignment.spec.kind === "replica" ? assignment.spec.config : { gracefulShutdownTimeoutMs: 0 };
-  for (const signal of ["SIGTERM", "SIGINT"] as const)
-    process.on(signal, () => void replica.drain(gracefulShutdownTimeoutMs));
+  process.on("SIGTERM", () => void replica.drain());
+  // Ctrl-C in a terminal is for the program that owns the instance; the agent tells us when to end.
+  process.on("SIGINT", () => {});
   process.on("uncaughtException", (error) => void replica.crash(error));
-  process.on("unhandledRejection", (error) => void replica.crash(error));
-  void replica.start();
+  process.on("unhandledRejection", (error) => void replica.rejected(error));
+  await replica.start();
+  // Replicas often end by a signal, when Node would not write what it has compiled; the next one starts the faster for it.
+  flushCompileCache();
 };
 
 /** Most replicas hold no handles: the router is loaded by the first call of one, at once, because handles are synchronous. */
@@ -64,4 +67,4 @@ const tellingOfLeaders = (link: AgentLink, changed: () => void): AgentLink => ({
   stop: () => link.stop(),
 });
 
-main(process.argv[2] ?? "");
+void main(process.argv[2] ?? "");

@@ -5,9 +5,9 @@
 import type { BackendConfigInput } from "./backend-config.ts";
 import type { CodeRef } from "./code-ref.ts";
 import type { EndpointSpec } from "./endpoint.ts";
+import type { ErrorBody } from "./error-codes.ts";
 import type { BackendTag, EndpointTag, GoalId } from "./ids.ts";
 import type { GoalState } from "./records.ts";
-import type { ErrorBody } from "./error-codes.ts";
 
 export type Call = { readonly goalId: GoalId } & (
   | {

@@ -2,8 +2,9 @@
  * Where the code of a backend is found. A replica imports it; nobody else does.
  * Constructor arguments are JSON; `{ "$endpoint": "embed" }` stands for a handle of that endpoint.
  */
-import type { Json } from "./json.ts";
+
 import type { BackendTag } from "./ids.ts";
+import type { Json } from "./json.ts";
 
 export type CodeRef =
   /** An export of a module (`*` = the module itself); `module` is a file URL. */

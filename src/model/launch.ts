@@ -2,8 +2,9 @@
  * What a process of an instance is started with. The agent and the controller get one JSON argument; actors get the path of their
  * local file (`ActorFile`). `launch.json` holds the agent's, so that any process of the instance may start it again.
  */
-import type { HttpConfig } from "./records.ts";
+
 import type { ProcessIdentity } from "./places.ts";
+import type { HttpConfig } from "./records.ts";
 
 export interface AgentLaunch {
   readonly instance: string;

@@ -220,6 +220,8 @@ export const MAX_REPLY_HOLD_MS = 1;
 // ── replica
 /** A replica that could not start waits this long for its agent to listen to the reason: a few dials. */
 export const FAILED_START_REPORT_MS = 1_000;
+/** Open queries of a replica whose code has thrown outside any query: most have nothing to do with it and end within this. */
+export const CRASH_DRAIN_MS = 2_000;
 /** What a drain leaves of its time for the end (of a replica: the user's close()), so that the process ends by itself and not by SIGKILL. */
 export const CLOSE_RESERVE_MS = 500;
 
@@ -281,6 +283,8 @@ export const MAX_REST_BODY_BYTES = 900_000;
 export const CONTROL_RETRY_INTERVAL_MS = 50;
 /** A client gives a call up when no controller has answered for this long. */
 export const CONTROL_GONE_MS = 30_000;
+/** A start waits for its first proxy this long; a proxy is there within 1 s, or its port is not to be had. */
+export const SERVING_TIMEOUT_MS = 10_000;
 /** One request of a wait for a goal. */
 export const GOAL_WAIT_MS = 20_000;
 

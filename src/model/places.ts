@@ -2,7 +2,7 @@
  * Where things lie, given the two folders of an instance on a node. `state` survives reboots, `run` (sockets, lock) need not.
  * How the folders themselves are chosen is in `adapters/places.ts`.
  */
-import { fileNameOf, ordinalOf, type ActorName } from "./ids.ts";
+import { type ActorName, fileNameOf, ordinalOf } from "./ids.ts";
 
 export const stateFiles = (stateDir: string) =>
   ({

@@ -9,7 +9,7 @@ import { isServeError, messageOf, ServeError, toErrorBody } from "../base/serve-
 import type { ReplicaSpec } from "../model/actor.ts";
 import type { BackendConfig } from "../model/backend-config.ts";
 import type { ErrorBody } from "../model/error-codes.ts";
-import { CLOSE_RESERVE_MS, FAILED_START_REPORT_MS } from "../model/limits.ts";
+import { CLOSE_RESERVE_MS, CRASH_DRAIN_MS, FAILED_START_REPORT_MS } from "../model/limits.ts";
 import type { ActorReport } from "../model/link-messages.ts";
 import { type ActorFile, runFiles } from "../model/places.ts";
 import { WIRE_PROTOCOL } from "../model/wire.ts";
@@ -117,19 +117,29 @@ export class Replica {
    * Takes no new queries, finishes the open ones, closes the user's code, ends with 0; all within the time given.
    * Resolves when it is over.
    */
-  drain(timeoutMs: number): Promise<void> {
-    this.#drain ??= this.#drainOnce(timeoutMs);
+  drain(timeoutMs: number = this.#config.gracefulShutdownTimeoutMs): Promise<void> {
+    this.#drain ??= this.#drainOnce(timeoutMs, 0);
     return this.#drain;
   }
 
-  /** An error that no query owns: what the code's state is now, nobody knows. */
+  /**
+   * An exception that no query owns: what state the code is in, nobody knows, and the process ends with 1. Queries that are open have
+   * a moment to end; most have nothing to do with it.
+   */
   async crash(error: unknown): Promise<void> {
-    if (this.#isOver) return;
+    if (this.#isOver || this.#drain !== undefined) return;
     if (this.#report.state === "starting") return this.#failStart(error);
     this.#ports.log.error("replica-crashed", { error });
     const message = `backend "${this.#spec.backend}": an exception outside any query ended the replica: ${messageOf(error)}`;
     this.#tell({ error: { code: "handler-failed", message } });
-    this.#end(1);
+    this.#drain = this.#drainOnce(Math.min(CRASH_DRAIN_MS, this.#config.gracefulShutdownTimeoutMs), 1);
+    await this.#drain;
+  }
+
+  /** A promise that nobody awaits was rejected: while it starts that is a failed start, later one forgotten `await`. */
+  async rejected(error: unknown): Promise<void> {
+    if (this.#report.state === "starting") await this.crash(error);
+    else this.#ports.log.error("unhandled-rejection", { error });
   }
 
   async stop(): Promise<void> {
@@ -252,10 +262,10 @@ export class Replica {
   // ── end
   #refused(reason: string): void {
     this.#ports.log.warn("replica-not-wanted", { reason });
-    void this.drain(this.#config.gracefulShutdownTimeoutMs);
+    void this.drain();
   }
 
-  async #drainOnce(timeoutMs: number): Promise<void> {
+  async #drainOnce(timeoutMs: number, status: 0 | 1): Promise<void> {
     const { clock, log } = this.#ports;
     const endsAt = clock.now() + timeoutMs;
     log.info("replica-draining", { timeoutMs, openQueries: this.#server?.openQueries ?? 0 });
@@ -273,8 +283,8 @@ export class Replica {
     }
     await this.#close(Math.max(0, endsAt - clock.now()));
     await this.stop();
-    log.info("replica-ended");
-    this.#options.exit(0);
+    log.info("replica-ended", { status });
+    this.#options.exit(status);
   }
 
   async #close(timeoutMs: number): Promise<void> {

@@ -1,16 +1,21 @@
 /** examples/llm-gateway and examples/hono: scripts that start an instance, ask it, and end it. */
 import { expect, test } from "vitest";
+import type { Chunk } from "../../examples/llm-gateway/gateway.ts";
 import { spawnNode } from "../harness/command.ts";
 import { useLab } from "../harness/lab.ts";
 
 useLab("test");
 const env = { PORT: "0" };
 
-test("the gateway adds the key from its env file and passes the model's answer on", async () => {
+/** What one server-sent event adds to the answer. */
+const wordOf = (data: string): string =>
+  data === "[DONE]" ? data : (JSON.parse(data) as Chunk).choices.map(({ delta }) => delta.content).join("");
+
+test("the gateway adds the key from its env file and streams the model's answer on, over HTTP and through a handle", async () => {
   const { status, stdout, stderr } = await spawnNode(["examples/llm-gateway/main.ts"], { env }).ended();
   expect({ status, stderr }).toMatchObject({ status: 0 });
-  expect(stdout).toMatch(/^200 \{/);
-  expect(stdout).toContain("You asked: Is it late?");
+  const said = (text: string) => text.replaceAll(/^data: (.*)\n\n/gm, (_event, data: string) => wordOf(data));
+  expect(said(stdout)).toBe("200 text/event-stream\nYou asked: Is it late?[DONE]You asked: Through a handle?\n");
 });
 
 test("a Hono app answers over HTTP and through handle.fetch, and asks the model by a handle", async () => {

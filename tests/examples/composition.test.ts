@@ -39,7 +39,7 @@ test("another program calls the app's endpoints, adds a module as a backend, and
   const { status, stdout, stderr } = await program.ended();
   expect({ status, stdout, stderr }).toEqual({
     status: 0,
-    stdout: "Dogs may come to the terrace, on a lead.\n512\n2\n",
+    stdout: "Dogs may come to the terrace, on a lead.\n512\n2\n0\n0.25\n0.5\n0.75\n",
     stderr: "",
   });
   const { backends, endpoints } = await served.status();
