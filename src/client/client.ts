@@ -36,20 +36,6 @@ export interface ClientPorts extends ControlPorts {
   readonly handle: (endpoint: string) => unknown;
   /** Ends router and links of this process. */
   readonly disconnect: () => Promise<void>;
-  /** Resolves when a proxy listens, so that `urls` says where; at once where none is wanted, and after a bounded time in any case. */
-  async untilServing(): Promise<void> {
-    const { clock } = this.#ports;
-    const giveUp = clock.now() + SERVING_TIMEOUT_MS;
-    const { location, proxiesPerNode } = await this.getHttpConfig();
-    if (location === "none" || proxiesPerNode === 0) return;
-    while (this.#urls.length === 0 && clock.now() < giveUp) {
-      await new Promise<void>((resolve) => {
-        clock.after(CONTROL_RETRY_INTERVAL_MS, resolve);
-      });
-      await this.status();
-    }
-  }
-
   /** Resolves when nothing of the instance is left on this machine. */
   readonly untilGone: () => Promise<void>;
   /** This client started the instance and it is not detached. */
@@ -102,6 +88,20 @@ export class ServeClient<A = unknown> implements Client<A> {
 
   createEndpointFrom(tag: string, body: object, wait?: Wait): Promise<Goal> {
     return this.#change("PUT", tagPath("endpoints", tag), body, wait);
+  }
+
+  /** Resolves when a proxy listens, so that `urls` says where; at once where none is wanted, and after a bounded time in any case. */
+  async untilServing(): Promise<void> {
+    const { clock } = this.#ports;
+    const giveUp = clock.now() + SERVING_TIMEOUT_MS;
+    const { location, proxiesPerNode } = await this.getHttpConfig();
+    if (location === "none" || proxiesPerNode === 0) return;
+    while (this.#urls.length === 0 && clock.now() < giveUp) {
+      await new Promise<void>((resolve) => {
+        clock.after(CONTROL_RETRY_INTERVAL_MS, resolve);
+      });
+      await this.status();
+    }
   }
 
   /** Resolves when nothing of the instance is left on this machine. */
