@@ -7,6 +7,7 @@ export const showStatus = (status: Status, paint: Paint): string =>
     `${paint.bold(status.instance)}  ${status.phase}  ${status.urls.join(" ")}\n`,
     section("Endpoints", endpointRows(status), paint),
     section("Backends", backendRows(status, paint), paint),
+    paint.dim(`  replicas load their code from its ${status.codeFrom} at each start\n`),
     section("Processes", processRows(status, paint), paint),
   ].join("\n");
 

@@ -92,9 +92,8 @@ export class Controller {
     return this.#life?.leads() === true;
   }
 
-  submit(call: Call): Promise<Goal> {
-    const life = this.#life;
-    return life === undefined ? Promise.reject(notLeading()) : life.submit(call);
+  async submit(call: Call): Promise<Goal> {
+    return this.#lastWords.get(call.goalId) ?? this.#leading().submit(call);
   }
 
   /** undefined: no goal of this id is kept. */

@@ -64,7 +64,7 @@ class Play {
 
   begin(): void {
     const { controller } = this.#lab.startController({
-      phase: "resume",
+      phase: this.#current === undefined ? "resume" : "keep",
       isFirstLife: this.#current === undefined,
       afterSave: () => {
         this.saves += 1;
@@ -138,6 +138,17 @@ describe("a crash after any save", () => {
   test("of a stop and a shutdown still ends everything", { timeout: 60_000 }, async () => {
     const steps = [createBackend("a", { numReplicas: 2 }), stop(), shutdown()];
     const wanted = await run(steps, Number.POSITIVE_INFINITY);
-    expect(wanted).toMatchObject({ states: ["createBackend reached", "stop reached", "shutdown reached"], saved: [] });
+    expect(wanted).toMatchObject({
+      states: ["createBackend reached", "stop reached", "shutdown reached"],
+      saved: [],
+      starts: [
+        ["a#1", 1],
+        ["a#2", 1],
+      ],
+    });
+    // The first save makes the instance; only a start that is asked for may do that again.
+    for (let crashAt = 2; crashAt <= wanted.saves; crashAt += 1) {
+      expect({ crashAt, ...(await run(steps, crashAt)), saves: 0 }).toEqual({ crashAt, ...wanted, saves: 0 });
+    }
   });
 });

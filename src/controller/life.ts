@@ -67,6 +67,8 @@ export class Life {
   readonly #wakes = new WakeQueue();
   #dirty = new DirtyKeys();
   #calls: PendingCall[] = [];
+  /** Those that the present turn is about. */
+  #inTurn: readonly PendingCall[] = [];
   #begin: Wanted | undefined;
   #end: LifeEnd | undefined;
   /** Ends the sleep between two turns. */
@@ -114,7 +116,8 @@ export class Life {
       this.#timer?.cancel();
       this.host.close();
       this.waits.close();
-      for (const pending of this.#calls.splice(0)) pending.reject(notLeading());
+      // Who has been answered is not told again: a promise settles once.
+      for (const pending of [...this.#inTurn, ...this.#calls.splice(0)]) pending.reject(notLeading());
     }
   }
 
@@ -147,6 +150,7 @@ export class Life {
     this.#dirty.addAll(this.#wakes.take(now.instant));
     const calls = this.#calls;
     const dirty = this.#dirty;
+    this.#inTurn = calls;
     this.#calls = [];
     this.#dirty = new DirtyKeys();
     const quarantined = this.#quarantine.keys(now.instant);

@@ -35,7 +35,7 @@ export type ReplicaPhase =
   /** Told to go, and its process is gone. */
   | "ended";
 
-export const observeReplica = (view: View, assignment: Assignment): ObservedReplica => {
+const observeReplica = (view: View, assignment: Assignment): ObservedReplica => {
   const status = view.status(assignment.actor);
   return {
     actor: assignment.actor,
@@ -69,5 +69,5 @@ const phaseOf = (view: View, assignment: Assignment, status: ActorStatus | undef
 };
 
 /** Agents restart in place up to `maxStartAttempts` failed starts in a row, then leave the actor exited. */
-export const hasGivenUp = (assignment: Assignment, status: ActorStatus): boolean =>
+const hasGivenUp = (assignment: Assignment, status: ActorStatus): boolean =>
   assignment.spec.kind === "replica" && status.failedStarts >= assignment.spec.config.maxStartAttempts;

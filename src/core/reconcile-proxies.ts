@@ -37,7 +37,7 @@ export const reconcileProxies = (draft: Draft): void => {
 const ROWS_RESERVE = 3;
 
 /** Nodes that shall have proxies, of those that are registered. */
-export const proxyNodes = (nodes: readonly NodeRecord[], http: HttpConfig): readonly NodeName[] => {
+const proxyNodes = (nodes: readonly NodeRecord[], http: HttpConfig): readonly NodeName[] => {
   const names = nodes.map((node) => node.node).sort();
   if (http.location === "none") return [];
   if (http.location === "every") return names;

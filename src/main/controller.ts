@@ -61,7 +61,7 @@ const main = async (launch: ControllerLaunch): Promise<void> => {
         servers.then(() => pointLink(run.controllerLink, socket)).then(() => link.leading({ address, epoch }), failed);
       },
       onLost: (lost) => {
-        log.warn("leadership-lost", { end: lost });
+        log.info("leadership-lost", { end: lost });
         // Nothing is left to lead: its agent ends this process, or starts another one that may find more.
         if (lost === "erased") clock.after(ERASED_LINGER_MS, () => void end());
       },

@@ -4,9 +4,9 @@ import { ManualClock } from "../../tests/harness/manual-clock.ts";
 import { DEADLINE_TICK_MS } from "../model/limits.ts";
 import { DeadlineWheel, type WheelEntry } from "./deadline-wheel.ts";
 
-class Entry implements WheelEntry {
-  wheelNext: WheelEntry | undefined;
-  wheelPrevious: WheelEntry | undefined;
+class Entry implements WheelEntry<Entry> {
+  wheelNext: Entry | undefined;
+  wheelPrevious: Entry | undefined;
   wheelSlot = -1;
   readonly passedAt: number[] = [];
   readonly deadline: number;
@@ -35,7 +35,7 @@ describe("the deadline wheel", () => {
     fc.assert(
       fc.property(fc.array(wish, { maxLength: 60 }), fc.double({ min: 0, max: 1e6, noNaN: true }), (wishes, begin) => {
         const clock = new ManualClock(begin);
-        const wheel = new DeadlineWheel(clock);
+        const wheel = new DeadlineWheel<Entry>(clock);
         const added: { entry: Entry; removedAt: number | undefined }[] = [];
         for (const { addedAfterMs, delayMs, removedAfterMs } of wishes) {
           clock.advance(addedAfterMs);
@@ -63,7 +63,7 @@ describe("the deadline wheel", () => {
 
   test("after a pause longer than a turn of the wheel everything that is due passes at once", () => {
     const clock = new ManualClock();
-    const wheel = new DeadlineWheel(clock);
+    const wheel = new DeadlineWheel<Entry>(clock);
     const due = Array.from({ length: 100 }, (_, index) => new Entry(clock, 1_000 + index * 400));
     const later = new Entry(clock, 200_000);
     for (const entry of [...due, later]) wheel.add(entry, clock.now());
@@ -74,7 +74,7 @@ describe("the deadline wheel", () => {
 
   test("a callback may end another entry that is due in the same tick, and add new ones", () => {
     const clock = new ManualClock();
-    const wheel = new DeadlineWheel(clock);
+    const wheel = new DeadlineWheel<Entry>(clock);
     const second = new Entry(clock, 1_050, () => wheel.remove(first));
     const added = new Entry(clock, 1_500);
     const first = new Entry(clock, 1_050, () => {
@@ -90,7 +90,7 @@ describe("the deadline wheel", () => {
 
   test("a tick that begins while callbacks of the one before run is not skipped by what they add", () => {
     const clock = new ManualClock(1_000);
-    const wheel = new DeadlineWheel(clock);
+    const wheel = new DeadlineWheel<Entry>(clock);
     const next = new Entry(clock, 1_055);
     const slow = new Entry(clock, 1_035, () => {
       clock.jump(25);
@@ -103,7 +103,7 @@ describe("the deadline wheel", () => {
 
   test("no timer runs while there is nothing to watch", () => {
     const clock = new ManualClock();
-    const wheel = new DeadlineWheel(clock);
+    const wheel = new DeadlineWheel<Entry>(clock);
     expect(clock.timers).toBe(0);
     const entry = new Entry(clock, 5_000);
     wheel.add(entry, clock.now());

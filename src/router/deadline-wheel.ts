@@ -10,18 +10,18 @@ import type { Clock, Timer } from "../ports/clock.ts";
 const SLOTS = 512;
 
 /** What can have a deadline. The wheel alone touches `wheel…`. */
-export interface WheelEntry {
+export interface WheelEntry<E> {
   readonly deadline: number;
-  wheelNext: WheelEntry | undefined;
-  wheelPrevious: WheelEntry | undefined;
+  wheelNext: E | undefined;
+  wheelPrevious: E | undefined;
   /** Slot it is in; -1 = in none. */
   wheelSlot: number;
   deadlinePassed(): void;
 }
 
-export class DeadlineWheel {
+export class DeadlineWheel<E extends WheelEntry<E>> {
   readonly #clock: Clock;
-  readonly #slots: (WheelEntry | undefined)[] = new Array<WheelEntry | undefined>(SLOTS).fill(undefined);
+  readonly #slots: (E | undefined)[] = new Array<E | undefined>(SLOTS).fill(undefined);
   #size = 0;
   /** Ticks that are done, counted from instant 0. */
   #tick = 0;
@@ -36,7 +36,7 @@ export class DeadlineWheel {
   }
 
   /** @param now the instant it is, which the caller has asked for already. */
-  add(entry: WheelEntry, now: number): void {
+  add(entry: E, now: number): void {
     // Only an empty wheel may skip ticks: callbacks of one tick add entries while the next one has begun.
     if (this.#size === 0) this.#tick = Math.floor(now / DEADLINE_TICK_MS);
     if (this.#timer === undefined) this.#arm();
@@ -53,7 +53,7 @@ export class DeadlineWheel {
   }
 
   /** Safe for an entry that is in no slot. */
-  remove(entry: WheelEntry): void {
+  remove(entry: E): void {
     if (entry.wheelSlot < 0) return;
     const { wheelNext: next, wheelPrevious: previous } = entry;
     if (previous === undefined) this.#slots[entry.wheelSlot] = next;
@@ -63,6 +63,14 @@ export class DeadlineWheel {
     entry.wheelPrevious = undefined;
     entry.wheelSlot = -1;
     this.#size -= 1;
+  }
+
+  entries(): readonly E[] {
+    const all: E[] = [];
+    for (const first of this.#slots) {
+      for (let entry = first; entry !== undefined; entry = entry.wheelNext) all.push(entry);
+    }
+    return all;
   }
 
   stop(): void {
@@ -84,7 +92,7 @@ export class DeadlineWheel {
     const until = Math.floor(now / DEADLINE_TICK_MS);
     // After a long pause of the process one turn of the wheel sees every slot.
     const first = Math.max(this.#tick + 1, until - SLOTS + 1);
-    const passed: WheelEntry[] = [];
+    const passed: E[] = [];
     for (let tick = first; tick <= until; tick += 1) {
       for (let entry = this.#slots[tick % SLOTS]; entry !== undefined; entry = entry.wheelNext) {
         if (entry.deadline <= now) passed.push(entry);

@@ -32,7 +32,7 @@ export interface QueryTimes {
   readonly allowedMs: number;
 }
 
-export class OpenQuery implements SentQuery, WheelEntry, QueryStamp {
+export class OpenQuery implements SentQuery, WheelEntry<OpenQuery>, QueryStamp {
   readonly query: RouterQuery;
   readonly isShadow: boolean;
   /** May run again although it may have run. */
@@ -57,8 +57,8 @@ export class OpenQuery implements SentQuery, WheelEntry, QueryStamp {
   bodyAllowed = 0;
   /** Bytes of the answer that were used up and not yet told to the replica. */
   unreported = 0;
-  wheelNext: WheelEntry | undefined = undefined;
-  wheelPrevious: WheelEntry | undefined = undefined;
+  wheelNext: OpenQuery | undefined = undefined;
+  wheelPrevious: OpenQuery | undefined = undefined;
   wheelSlot = -1;
   queueNext: OpenQuery | undefined = undefined;
   queuePrevious: OpenQuery | undefined = undefined;

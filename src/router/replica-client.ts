@@ -7,6 +7,7 @@ import { END, MORE } from "../core/wire/frame-writer.ts";
 import type { Frame, ProtocolError } from "../core/wire/frames.ts";
 import { isProtocolError, protocolError } from "../core/wire/frames.ts";
 import { decodeCount, decodeFailure, decodeRefuse, decodeReplyHead } from "../core/wire/heads.ts";
+import { StreamTable } from "../core/wire/stream-table.ts";
 import { MAX_STREAM_ID, STREAM_WINDOW_BYTES } from "../model/limits.ts";
 import type { ReplicaEntry } from "../model/longpoll.ts";
 import { FLAG_END, FRAME, WIRE_PROTOCOL, type WireFailure } from "../model/wire.ts";
@@ -53,7 +54,7 @@ export class ReplicaClient implements Candidate, QueryPlace, WireEvents {
   readonly #health: ReplicaHealth;
   #connection: WireConnection | undefined;
   /** Sent and not answered. */
-  readonly #streams = new Map<number, OpenQuery>();
+  readonly #streams = new StreamTable<OpenQuery>();
   /** Wait for HELLO. */
   readonly #unsent = new Set<OpenQuery>();
   #lastStreamId = 0;
@@ -180,7 +181,7 @@ export class ReplicaClient implements Candidate, QueryPlace, WireEvents {
   }
 
   onEnd(end: WireEnd): void {
-    const sent = [...this.#streams.values()];
+    const sent = this.#streams.entries().map(([, query]) => query);
     const unsent = [...this.#unsent];
     // A replica that ends an idle connection has failed nobody; one that said it would go is not there any more.
     const isFailure = end.kind !== "idle" && (end.kind !== "gone" || this.inFlight > 0 || this.#isLeaving);
@@ -308,7 +309,7 @@ export class ReplicaClient implements Candidate, QueryPlace, WireEvents {
     const last = decodeCount(frame.head);
     if (isProtocolError(last)) return last;
     this.#leave();
-    const above = [...this.#streams].filter(([streamId]) => streamId > last.count);
+    const above = this.#streams.entries().filter(([streamId]) => streamId > last.count);
     for (const [streamId, query] of above) {
       this.#streams.delete(streamId);
       this.#left(query);

@@ -65,11 +65,11 @@ export class Router implements PoolOwner, QueryOwner {
   readonly #identity: RouterIdentity;
   readonly #poll: LongPollClient;
   readonly #table: EndpointTable;
-  readonly #wheel: DeadlineWheel;
+  /** Holds every open query: each has a deadline. */
+  readonly #wheel: DeadlineWheel<OpenQuery>;
   readonly #budget: RetryBudget;
   readonly #shadows: Shadows;
   readonly #unrouted: UnroutedQueries;
-  readonly #open = new Set<OpenQuery>();
   readonly #listeners: ((known: KnownEndpoints) => void)[] = [];
   #learnt = false;
   #isStopped = false;
@@ -113,7 +113,7 @@ export class Router implements PoolOwner, QueryOwner {
   stop(): void {
     this.#isStopped = true;
     this.#poll.stop();
-    for (const query of [...this.#open]) query.fail(routerStopped(query.endpoint));
+    for (const query of this.#wheel.entries()) query.fail(routerStopped(query.endpoint));
     for (const pool of this.#table.pools) pool.stop();
     this.#wheel.stop();
   }
@@ -127,7 +127,6 @@ export class Router implements PoolOwner, QueryOwner {
     const isRepeatable = query.safeMethod || (query.idempotent ?? spec?.idempotent ?? false);
     const rules = { deadline: now + allowedMs, allowedMs, isRepeatable };
     const open = new OpenQuery(this, { query, sink, kind: "primary" }, rules);
-    this.#open.add(open);
     if (this.#isStopped) open.failSoon(routerStopped(query.endpoint));
     else if (allowedMs <= 0) open.failSoon(noTimeLeft(query.endpoint));
     else {
@@ -175,7 +174,7 @@ export class Router implements PoolOwner, QueryOwner {
   }
 
   counts(): RouterCounts {
-    return { sent: this.#sent, open: this.#open.size, retried: this.#retried, shadows: this.#shadows.counts };
+    return { sent: this.#sent, open: this.#wheel.size, retried: this.#retried, shadows: this.#shadows.counts };
   }
 
   // ── as the owner of pools
@@ -203,7 +202,6 @@ export class Router implements PoolOwner, QueryOwner {
 
   ended(query: OpenQuery): void {
     this.#wheel.remove(query);
-    this.#open.delete(query);
   }
 
   sinkThrew(query: OpenQuery, problem: string): void {
@@ -228,7 +226,6 @@ export class Router implements PoolOwner, QueryOwner {
     const { deadline, allowedMs } = primary;
     const what = { query: primary.query, sink, kind: "shadow" as const };
     const copy = new OpenQuery(this, what, { deadline, allowedMs, isRepeatable: false });
-    this.#open.add(copy);
     this.#wheel.add(copy, this.#ports.clock.now());
     return copy;
   }

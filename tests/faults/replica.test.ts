@@ -3,14 +3,16 @@ import { expect, test } from "vitest";
 import { censusOf, processesOf, settled } from "../harness/census.ts";
 import { serveEcho } from "../harness/echo.ts";
 import { useLab } from "../harness/lab.ts";
-import { isGood, startLoad } from "../harness/load.ts";
+import { isGood, type Sent, startLoad } from "../harness/load.ts";
 import { kill } from "../harness/processes.ts";
-import { healed } from "../harness/wait-for.ts";
+import { healed, printMeasured } from "../harness/wait-for.ts";
 
 const lab = useLab("test");
 const PER_SECOND = 100;
 /** The echo fixture loads in no time of its own. */
 const SERVES_AGAIN_MS = 2_000;
+/** From the signal to the moment the kernel closes the process's connections: what is sent to it meanwhile may have been started. */
+const DYING_MS = 100;
 
 test("kill -9 of one of two replicas: only queries already started there fail, with 502 problem JSON, and it serves again", async () => {
   const echo = await serveEcho(lab(), { replicas: 2 });
@@ -18,12 +20,14 @@ test("kill -9 of one of two replicas: only queries already started there fail, w
   const load = startLoad({ url: `${echo.echoUrl}?waitMs=50`, perSecond: PER_SECOND });
   await load.more(50);
   const before = await settled(lab(), echo);
+  const killedAts: number[] = [];
   const startedThere: string[] = [];
 
   for (const victim of processesOf(before, "replica")) {
     const pid = victim.pid ?? 0;
     kill(pid);
     const sinceInstant = performance.now();
+    killedAts.push(sinceInstant);
     await healed("a killed replica serves again", { sinceInstant, promisedMs: SERVES_AGAIN_MS }, () =>
       load.answered.some(({ body }) => {
         const answer = body as { readonly replicaTag?: string; readonly pid?: number } | undefined;
@@ -41,7 +45,17 @@ test("kill -9 of one of two replicas: only queries already started there fail, w
   for (const sent of failed) {
     expect(sent).toMatchObject({ status: 502, reason: "replica-lost", body: { status: 502, code: "replica-lost" } });
   }
-  expect(failed.map((sent) => sent.id).filter((id) => !startedThere.includes(id))).toEqual([]);
+  const sentToTheDying = failed.filter(({ id }) => !startedThere.includes(id));
+  printMeasured(
+    "failed queries",
+    `${failed.length}, of which ${sentToTheDying.length} were sent to the dying and not started`,
+  );
+  const wasDying = ({ sentAt }: Sent): boolean =>
+    killedAts.some((killedAt) => sentAt > killedAt - DYING_MS && sentAt < killedAt + DYING_MS);
+  expect(sentToTheDying.filter((sent) => !wasDying(sent))).toEqual([]);
+  // Nothing that failed there was run anywhere else.
+  const startedElsewhere = echo.ledger.all().filter((id) => !startedThere.includes(id));
+  expect(failed.filter(({ id }) => startedElsewhere.includes(id))).toEqual([]);
   expect(echo.ledger.twice()).toEqual([]);
   const others = ["agent", "controller", "proxy"] as const;
   expect(censusOf(await echo.status(), others)).toEqual(censusOf(before, others));

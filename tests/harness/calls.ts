@@ -4,7 +4,7 @@ import type { CodeRef } from "../../src/model/code-ref.ts";
 import type { EndpointSpec } from "../../src/model/endpoint.ts";
 import type { BackendTag, EndpointTag } from "../../src/model/ids.ts";
 
-export const CODE: CodeRef = { kind: "export", module: "file:///app/iris.ts", export: "Iris", args: [] };
+const CODE: CodeRef = { kind: "export", module: "file:///app/iris.ts", export: "Iris", args: [] };
 
 const SPEC: EndpointSpec = {
   route: undefined,

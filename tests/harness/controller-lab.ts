@@ -18,7 +18,7 @@ import type { Store } from "../../src/ports/store.ts";
 import { type AgentScript, NODE, ScriptedAgent } from "./scripted-agent.ts";
 import { waitFor } from "./wait-for.ts";
 
-export const INSTANCE = "lab" as InstanceName;
+const INSTANCE = "lab" as InstanceName;
 const DEADLINE_MS = 10_000;
 
 type CallBody = Call extends infer C ? (C extends Call ? Omit<C, "goalId"> : never) : never;
@@ -72,7 +72,10 @@ export class ControllerLab {
   async startAgent(script: AgentScript = {}, incarnation = 1): Promise<ScriptedAgent> {
     const before = this.agents.at(-1)?.rows() ?? [];
     const onCommit = () => this.#nudgeAll();
-    const agent = new ScriptedAgent({ path: this.path, clock: this.clock, instance: INSTANCE, onCommit, incarnation }, script);
+    const agent = new ScriptedAgent(
+      { path: this.path, clock: this.clock, instance: INSTANCE, onCommit, incarnation },
+      script,
+    );
     this.agents.push(agent);
     await agent.start(before);
     return agent;

@@ -14,7 +14,15 @@ import { View } from "../../src/core/view.ts";
 import type { ActorStatus, Assignment, NodeRecord } from "../../src/model/actor.ts";
 import type { Call, Goal } from "../../src/model/calls.ts";
 import type { ErrorBody } from "../../src/model/error-codes.ts";
-import type { ActorName, BackendTag, EndpointTag, GoalId, InstanceId, InstanceName, NodeName } from "../../src/model/ids.ts";
+import type {
+  ActorName,
+  BackendTag,
+  EndpointTag,
+  GoalId,
+  InstanceId,
+  InstanceName,
+  NodeName,
+} from "../../src/model/ids.ts";
 import { keysOf } from "../../src/model/keys.ts";
 import type { HttpConfig } from "../../src/model/records.ts";
 
@@ -103,7 +111,9 @@ export class CoreWorld {
     for (let rounds = 0; ; rounds += 1) {
       if (rounds > 2_000) throw new Error("the world does not come to rest");
       this.decideAll();
-      const moved = [this.applyEverywhere(), ...this.assignments().map(({ actor }) => this.actAgent(actor))].some(Boolean);
+      const moved = [this.applyEverywhere(), ...this.assignments().map(({ actor }) => this.actAgent(actor))].some(
+        Boolean,
+      );
       if (moved) continue;
       const next = Math.min(...this.#wakes.map((wake) => wake.at));
       if (next > until) return;
@@ -114,7 +124,10 @@ export class CoreWorld {
   /** A new life: only what is saved is known. */
   crash(): void {
     this.view = new View();
-    const facts = [...this.saved].map(([key, { text, revision }]) => ({ fact: factOf(this.keys, key, text), revision }));
+    const facts = [...this.saved].map(([key, { text, revision }]) => ({
+      fact: factOf(this.keys, key, text),
+      revision,
+    }));
     for (const { fact, revision } of facts) if (fact !== undefined) this.view.apply(fact, revision);
     this.decisions = [];
     this.#published = new Map();
@@ -160,8 +173,7 @@ export class CoreWorld {
 
   observe(fact: Fact): void {
     this.#revision += 1;
-    const key =
-      fact.kind === "node" ? this.keys.node(NODE) : this.keys.status(NODE, fact.id as ActorName);
+    const key = fact.kind === "node" ? this.keys.node(NODE) : this.keys.status(NODE, fact.id as ActorName);
     if (fact.after === undefined) this.saved.delete(key);
     else this.saved.set(key, { text: JSON.stringify(fact.after), revision: this.#revision });
     const before = this.view.apply(fact, this.#revision);
@@ -294,8 +306,18 @@ export class CoreWorld {
 
   /** What is saved about what users asked for: goals and assignments left out, goal ids and counters too. */
   wishes(): unknown {
-    const backends = Array.from(this.view.all("backend"), ({ tag, code, config, deleting }) => ({ tag, code, config, deleting }));
-    const endpoints = Array.from(this.view.all("endpoint"), ({ tag, spec, traffic, shadows }) => ({ tag, spec, traffic, shadows }));
+    const backends = Array.from(this.view.all("backend"), ({ tag, code, config, deleting }) => ({
+      tag,
+      code,
+      config,
+      deleting,
+    }));
+    const endpoints = Array.from(this.view.all("endpoint"), ({ tag, spec, traffic, shadows }) => ({
+      tag,
+      spec,
+      traffic,
+      shadows,
+    }));
     const byTag = (a: { readonly tag: string }, b: { readonly tag: string }) => (a.tag < b.tag ? -1 : 1);
     return { backends: backends.sort(byTag), endpoints: endpoints.sort(byTag) };
   }

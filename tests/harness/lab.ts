@@ -1,10 +1,11 @@
 /**
  * A lab: a folder and a mark of its own for one test or one test file, in which instances are started through the public doors.
  * Whatever happens in the test, at its end every process that carries the mark is ended and every folder removed.
+ * `MAITRED_LAB_LOGS=/some/folder` keeps the log files of every instance there, for whoever looks for the cause of a failure.
  * While a lab is open, this process's environment sends the state, run and temporary folders of instances into it: one lab at a time.
  */
 import { randomBytes } from "node:crypto";
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach } from "vitest";
@@ -128,6 +129,7 @@ const openLab = (): Lab => {
     end: async () => {
       await Promise.race([Promise.allSettled(clients.map((client) => client.close())), pause(CLOSE_DEADLINE_MS)]);
       await endMarked(mark);
+      keepLogs(folders.state, mark);
       rmSync(root, { recursive: true, force: true });
       restore();
     },
@@ -140,6 +142,13 @@ const startedOf = async (client: Client, name: string): Promise<Started> => {
   const status = async (): Promise<Status> => (await client.status()) as Status;
   const url = await waitFor("a proxy answers", async () => (await status()).urls[0], START_DEADLINE_MS);
   return { name, stateDir, runDir: runFolderOf(stateDir), url, client, status };
+};
+
+const keepLogs = (stateHome: string, mark: string): void => {
+  const { MAITRED_LAB_LOGS: kept } = process.env;
+  if (kept === undefined) return;
+  const isLog = (path: string): boolean => !/\.\w+$/.test(path) || path.endsWith(".log");
+  cpSync(stateHome, join(kept, mark), { recursive: true, filter: isLog });
 };
 
 /** Files, sockets and empty folders; the folder `maitred` in XDG_STATE_HOME is everybody's. */

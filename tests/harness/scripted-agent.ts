@@ -61,7 +61,12 @@ export class ScriptedAgent {
       labels: {},
       startedAt: 0,
     };
-    const op = { kind: "put", key: this.#keys.node(NODE), value: JSON.stringify(record), lease: this.#lease.id } as const;
+    const op = {
+      kind: "put",
+      key: this.#keys.node(NODE),
+      value: JSON.stringify(record),
+      lease: this.#lease.id,
+    } as const;
     await this.store.txn({ compare: [], then: [op] });
     this.#watch = this.store.watch(this.#keys.assignsOf(NODE), (event) => {
       if (event.kind === "snapshot") for (const { value } of event.entries) this.#take(JSON.parse(value) as Assignment);
