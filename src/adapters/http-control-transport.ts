@@ -1,14 +1,15 @@
 /** ports/control-transport.ts over HTTP: a unix socket of this machine, or a TCP listener with its token. */
-import { Agent, request as httpRequest, type RequestOptions } from "node:http";
+import type { Agent, RequestOptions } from "node:http";
 import { ServeError } from "../base/serve-error.ts";
 import type { ControlAnswer, ControlRequest, ControlTransport } from "../ports/control-transport.ts";
+import { nodeHttp } from "./node-http.ts";
 
 export type ControlAddress =
   | { readonly kind: "unix"; readonly path: string }
   | { readonly kind: "tcp"; readonly url: string; readonly token: string };
 
 export const createHttpControlTransport = (address: ControlAddress): ControlTransport => {
-  const agent = new Agent({ keepAlive: true, maxSockets: 16 });
+  const agent = new (nodeHttp().Agent)({ keepAlive: true, maxSockets: 16 });
   return {
     send: (request, wait) => send({ address, agent, request, ...wait }),
     close: () => agent.destroy(),
@@ -27,7 +28,7 @@ const send = ({ address, agent, request, timeoutMs, signal }: Sending): Promise<
   new Promise((resolve, reject) => {
     const body = request.body === undefined ? undefined : Buffer.from(JSON.stringify(request.body));
     const timeout = AbortSignal.timeout(Math.ceil(Math.max(1, timeoutMs)));
-    const outgoing = httpRequest({
+    const outgoing = nodeHttp().request({
       ...targetOf(address),
       agent,
       method: request.method,

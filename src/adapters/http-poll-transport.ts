@@ -3,12 +3,13 @@
  * One kept-alive connection: there is at most one poll under way. A poll that no answer ends within its wait plus a margin is given
  * up, so that a half-open connection is noticed.
  */
-import { Agent, request as httpRequest, type IncomingMessage, type RequestOptions } from "node:http";
+import type { Agent, IncomingMessage, RequestOptions } from "node:http";
 import { isServeError, messageOf, ServeError } from "../base/serve-error.ts";
 import { MAX_POLL_ANSWER_BYTES, POLL_ANSWER_MARGIN_MS, POLL_TIMEOUT_MS } from "../model/limits.ts";
 import type { Leader } from "../model/link-messages.ts";
 import type { PollAnswer, PollRequest } from "../model/longpoll.ts";
 import type { PollTransport } from "../ports/poll-transport.ts";
+import { nodeHttp } from "./node-http.ts";
 
 export interface HttpPollTransportOptions {
   /** Where the leading controller is now; undefined = none known. */
@@ -24,7 +25,7 @@ export interface HttpPollTransport extends PollTransport {
 }
 
 export const createHttpPollTransport = (options: HttpPollTransportOptions): HttpPollTransport => {
-  const agent = new Agent({ keepAlive: true, maxSockets: 2 });
+  const agent = new (nodeHttp().Agent)({ keepAlive: true, maxSockets: 2 });
   const listeners: (() => void)[] = [];
   return {
     poll: (request, signal) => poll({ options, agent, request, signal }),
@@ -65,7 +66,7 @@ async function poll({ options, agent, request, signal }: Polling): Promise<PollA
 
 const exchange = (where: RequestOptions, body: Buffer): Promise<PollAnswer> =>
   new Promise((resolve, reject) => {
-    const outgoing = httpRequest(where);
+    const outgoing = nodeHttp().request(where);
     outgoing.on("error", reject);
     // `timeout` counts silence on the socket, which is all there is until the answer.
     outgoing.on("timeout", () => outgoing.destroy(new Error("the controller did not answer in time")));

@@ -3,14 +3,7 @@
  * Drains in its own way: `server.close()` cuts connections that have not had their first request, which is a lost request for
  * whoever just connected.
  */
-import {
-  createServer,
-  type IncomingMessage,
-  type Server,
-  type ServerOptions,
-  type ServerResponse,
-  STATUS_CODES,
-} from "node:http";
+import type { IncomingMessage, Server, ServerOptions, ServerResponse } from "node:http";
 import { type AddressInfo, Server as NetServer, type Socket } from "node:net";
 import { messageOf, ServeError } from "../base/serve-error.ts";
 import {
@@ -24,6 +17,7 @@ import {
   REQUEST_TIMEOUT_MS,
 } from "../model/limits.ts";
 import type { EdgeHandler, HttpEdge, ListenAt } from "../ports/http-edge.ts";
+import { nodeHttp } from "./node-http.ts";
 import { linger, NodeExchange } from "./node-http-exchange.ts";
 
 const OPTIONS: ServerOptions = {
@@ -40,7 +34,7 @@ const OPTIONS: ServerOptions = {
 export const createNodeHttpEdge = (): HttpEdge => new NodeHttpEdge();
 
 /** A client's connection. */
-export class EdgeConnection {
+class EdgeConnection {
   readonly socket: Socket;
   readonly edge: { readonly isDraining: boolean };
   /** Requests that are not answered. HTTP/1.1 clients may send the next before the answer. */
@@ -58,6 +52,7 @@ export class EdgeConnection {
 
 class NodeHttpEdge implements HttpEdge {
   readonly #server: Server;
+  readonly #reasons = nodeHttp().STATUS_CODES;
   readonly #connections = new Map<Socket, EdgeConnection>();
   #handler: EdgeHandler | undefined;
   #isListening = false;
@@ -66,7 +61,7 @@ class NodeHttpEdge implements HttpEdge {
   #onEmpty: (() => void) | undefined;
 
   constructor() {
-    const server = createServer(OPTIONS);
+    const server = nodeHttp().createServer(OPTIONS);
     // One more than allowed: Node drops what is above without a word, and the proxy refuses what it can see.
     server.maxHeadersCount = MAX_HEADERS + 1;
     server.maxConnections = MAX_CONNECTIONS;
@@ -118,7 +113,7 @@ class NodeHttpEdge implements HttpEdge {
   }
 
   reasonOf(status: number): string {
-    return STATUS_CODES[status] ?? "Error";
+    return this.#reasons[status] ?? "Error";
   }
 
   #stopListening(): void {

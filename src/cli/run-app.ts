@@ -25,17 +25,21 @@ export const runApp = async (world: World, options: RunOptions): Promise<number>
     api: undefined,
     life: "mine",
   });
-  const ended = endAtSignal(world, client);
+  const end = watchEnd(world, client);
   try {
-    await Promise.race([applyPlan(client, plan, options.timeoutMs, world), ended]);
+    const applied = applyPlan(client, plan, options.timeoutMs, world);
+    const endedBefore = await Promise.race([applied.then(() => undefined), end.ended]);
+    if (endedBefore !== undefined) return endedBefore;
     await client.status(); // learns the URLs
     await sayWhereItAnswers(world, { client, plan, file: options.file });
   } catch (error) {
+    if (end.isBegun()) return end.ended; // the calls failed because the instance ends
+    end.begin();
     const status = reportError(world.terminal, error, "text");
     await client.shutdown().catch(() => {}); // the error above is the one to show; the owner rule ends what is left
     return status;
   }
-  return ended;
+  return end.ended;
 };
 
 /** Creates what the plan names and waits until it serves. */
@@ -91,13 +95,23 @@ const progressLine = (world: World) => {
   };
 };
 
+interface End {
+  /** Exit status of an end that nobody else reports: a signal, or an instance that went away by itself. */
+  readonly ended: Promise<number>;
+  isBegun(): boolean;
+  /** The caller ends the instance, and reports it. */
+  begin(): void;
+}
+
 /** First signal: drain, exit 0. Second: end at once; the agent sees its owner gone and ends the rest. */
-const endAtSignal = (world: World, client: ServeClient): Promise<number> =>
-  new Promise((resolve) => {
-    let ending = false;
+const watchEnd = (world: World, client: ServeClient): End => {
+  let begun = false;
+  const ended = new Promise<number>((resolve) => {
+    let signalled = false;
     world.onSignal((signal) => {
-      if (ending) world.exitNow(EXIT.failed);
-      ending = true;
+      if (signalled) world.exitNow(EXIT.failed);
+      signalled = true;
+      begun = true;
       world.terminal.err(`\n${signal}: finishing open requests; once more to end at once\n`);
       client.shutdown().then(
         () => resolve(EXIT.done),
@@ -110,19 +124,21 @@ const endAtSignal = (world: World, client: ServeClient): Promise<number> =>
       );
     });
     void client.untilGone().then(() => {
-      if (ending) return;
-      resolve(
-        reportError(
-          world.terminal,
-          new ServeError(
-            "instance-unknown",
-            "the instance ended: somebody stopped it, or its agent could not go on; its log says why.",
-          ),
-          "text",
-        ),
-      );
+      if (begun) return;
+      begun = true;
+      resolve(reportError(world.terminal, new ServeError("instance-unknown", WENT_AWAY), "text"));
     });
   });
+  return {
+    ended,
+    isBegun: () => begun,
+    begin: () => {
+      begun = true;
+    },
+  };
+};
+
+const WENT_AWAY = "the instance ended: somebody stopped it, or its agent could not go on; its log says why.";
 
 const sayWhereItAnswers = async (
   world: World,

@@ -2,9 +2,9 @@
  * Calls to the controller that survive its death: a request that got no answer is sent again with the same goal id, so it takes effect
  * once. Assumes that the transport says `controller-unavailable` for anything between "nobody there" and "died while answering".
  */
-import { ServeError } from "../base/serve-error.ts";
+import { isServeError, ServeError } from "../base/serve-error.ts";
 import type { Goal } from "../model/calls.ts";
-import { CONTROL_GONE_MS, CONTROL_RETRY_INTERVAL_MS, GOAL_WAIT_MS } from "../model/limits.ts";
+import { CONTROL_GONE_MS, CONTROL_RETRY_INTERVAL_MS, GOAL_ANSWER_GRACE_MS, GOAL_WAIT_MS } from "../model/limits.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { ControlRequest, ControlTransport } from "../ports/control-transport.ts";
 
@@ -73,10 +73,27 @@ export class Control {
       wait.onProgress?.(goal);
       const left = wait.deadline - this.#ports.clock.now();
       if (left <= 0) throw pendingError(goal);
-      goal = await this.#goal(goal.id, Math.min(left, wait.onProgress === undefined ? GOAL_WAIT_MS : 1_000), wait);
+      const waitMs = Math.min(left, wait.onProgress === undefined ? GOAL_WAIT_MS : 1_000);
+      goal = await this.#goalUnlessLate(goal, waitMs, wait);
     }
     if (goal.state === "reached") return goal;
     throw outcomeError(goal);
+  }
+
+  /** The goal after a wait. When the caller's time is up and nobody has answered, the goal as it was last seen. */
+  async #goalUnlessLate(
+    last: Goal,
+    waitMs: number,
+    wait: { readonly deadline: number; readonly signal: AbortSignal | undefined },
+  ): Promise<Goal> {
+    try {
+      // The answer to a wait that lasts until the deadline comes just after it.
+      return await this.#goal(last.id, waitMs, { ...wait, deadline: wait.deadline + GOAL_ANSWER_GRACE_MS });
+    } catch (error) {
+      const isLate = isServeError(error) && error.code === "controller-unavailable";
+      if (isLate && this.#ports.clock.now() >= wait.deadline) return last;
+      throw error;
+    }
   }
 
   #goal(

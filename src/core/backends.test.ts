@@ -2,7 +2,6 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { createBackend, createEndpoint, deleteBackend, update } from "../../tests/harness/calls.ts";
 import { CoreWorld } from "../../tests/harness/core-world.ts";
-import type { Assignment } from "../model/actor.ts";
 
 const BOOM = { code: "start-failed", message: "no weights" };
 
@@ -15,7 +14,6 @@ const names = (backend: string) => world.replicas(backend).map((replica) => repl
 const running = (backend: string) => world.replicas(backend).filter((replica) => replica.phase === "ready").length;
 const errorOf = (outcome: { readonly kind: string }) =>
   (outcome as { readonly error?: { readonly code: string; readonly message: string } }).error;
-const _isOfRollout = (rollout: number) => (assignment: Assignment) => assignment.rollout === rollout;
 
 describe("creating a backend", () => {
   test("starts the wanted replicas, and is reached when all of them run", () => {

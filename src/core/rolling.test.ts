@@ -20,8 +20,6 @@ beforeEach(() => {
 
 const names = (backend: string) => world.replicas(backend).map((replica) => replica.actor);
 const running = (backend: string) => world.replicas(backend).filter((replica) => replica.phase === "ready").length;
-const _errorOf = (outcome: { readonly kind: string }) =>
-  (outcome as { readonly error?: { readonly code: string; readonly message: string } }).error;
 const isOfRollout = (rollout: number) => (assignment: Assignment) => assignment.rollout === rollout;
 
 describe("rolling", () => {

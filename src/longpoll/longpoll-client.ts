@@ -73,6 +73,11 @@ export class LongPollClient {
     return this.#applied;
   }
 
+  /** The controller knows all that is followed, and has said what it knows of it. */
+  get isRegistered(): boolean {
+    return this.#registeredEpoch !== undefined;
+  }
+
   /** Adds to what is followed; once all, always all. */
   follow(what: "all" | EndpointTag): void {
     if (this.#following === "all" || (what !== "all" && this.#following.has(what))) return;

@@ -57,7 +57,10 @@ export interface ActorStatus {
   readonly address: Address | undefined;
   /** Config revision that the running process has applied; 0 = none yet. */
   readonly configRevision: number;
-  /** Why the last process ended, or why the last start or reconfigure failed: the user's error. */
+  /**
+   * Why the last process ended, or why the last start or reconfigure failed: the user's error. Of a failed reconfigure (`reconfigure-failed`)
+   * `details.configRevision` says which revision was refused.
+   */
   readonly error: ErrorBody | undefined;
   /** Starts in a row that failed. */
   readonly failedStarts: number;

@@ -287,6 +287,8 @@ export const CONTROL_GONE_MS = 30_000;
 export const SERVING_TIMEOUT_MS = 10_000;
 /** One request of a wait for a goal. */
 export const GOAL_WAIT_MS = 20_000;
+/** Past the end of a caller's wait its last answer, already on its way, is still read: far above a local round trip. */
+export const GOAL_ANSWER_GRACE_MS = 500;
 
 // ── batching
 /** A batch that its declaration does not bound: the ancestor's default. */

@@ -2,6 +2,7 @@
 import { afterAll, afterEach, expect, test } from "vitest";
 import { ask } from "../../tests/harness/http.ts";
 import { closureOf, ProxyLab } from "../../tests/harness/proxy-lab.ts";
+import { waitFor } from "../../tests/harness/wait-for.ts";
 import { parseSnapshots } from "../router/snapshots.ts";
 
 const lab = new ProxyLab();
@@ -64,6 +65,11 @@ test("replicas are replaced one after the other, and not a request is lost", asy
       outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
     }
   };
+  const count = () => outcomes["200 ok"] ?? 0;
+  const answered = (more: number) => {
+    const until = count() + more;
+    return waitFor(`${more} more answers`, () => count() >= until, 5_000);
+  };
   const clients = Array.from({ length: 16 }, client);
   for (let round = 0; round < 6; round += 1) {
     const [leaving, staying] = current;
@@ -72,7 +78,7 @@ test("replicas are replaced one after the other, and not a request is lost", asy
     current = [staying!, coming];
     if (round % 2 === 0) publish();
     const drained = leaving!.replica.drain(5_000);
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await answered(20);
     if (round % 2 === 1) publish();
     await drained;
     expect(await leaving!.exited).toBe(0);
@@ -80,7 +86,28 @@ test("replicas are replaced one after the other, and not a request is lost", asy
   isOver = true;
   await Promise.all(clients);
   expect(Object.keys(outcomes)).toEqual(["200 ok"]);
-  expect(outcomes["200 ok"]).toBeGreaterThan(100);
+});
+
+test("two proxies that both want all of a limit of 1 get 40 to 60 % each, however many clients each has", async () => {
+  const door = () => new Promise((resolve) => setImmediate(resolve, "ok"));
+  const replica = await lab.replicas.start({ exports: { default: door }, config: { maxConcurrentQueries: 1 } });
+  const closure = closureOf("e", [replica], { route: "/*" });
+  const backends = Object.fromEntries(
+    Object.entries(closure.backends).map(([tag, backend]) => [tag, { ...backend, maxConcurrentQueries: 1 }]),
+  );
+  const proxies = [await lab.start(), await lab.start()];
+  for (const proxy of proxies) proxy.publish({ ...closure, backends });
+  const answered = [0, 0];
+  const total = () => answered[0]! + answered[1]!;
+  const client = async (index: number) => {
+    while (total() < 1_500) {
+      const { status } = await fetch(proxies[index]!.url);
+      expect(status).toBe(200);
+      answered[index] = answered[index]! + 1;
+    }
+  };
+  await Promise.all([...Array.from({ length: 24 }, () => client(0)), ...Array.from({ length: 4 }, () => client(1))]);
+  for (const count of answered) expect(count / total()).toBeGreaterThan(0.4);
 });
 
 test("a port that is in use is a failed start, reported and loud", async () => {

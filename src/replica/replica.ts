@@ -233,7 +233,9 @@ export class Replica {
       if (error === undefined) this.#tell({ configRevision, error: undefined });
       else {
         this.#ports.log.error("reconfigure-failed", { configRevision, error });
-        this.#tell({ error: bodyOf(error) });
+        const { code, message, details } = bodyOf(error);
+        // Of which revision it speaks, so that it is not taken for a word on the next one.
+        this.#tell({ error: { code, message, details: { ...details, configRevision } } });
       }
     }
     this.#isConfiguring = false;

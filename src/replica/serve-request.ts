@@ -19,7 +19,7 @@ export interface RequestQuery {
 const utf8Slice = Buffer.prototype.utf8Slice as unknown as (this: Uint8Array, start: number, end: number) => string;
 
 /** The text of a body; a byte order mark is dropped, as `Request.text()` does. */
-export function textOf(bytes: Uint8Array): string {
+function textOf(bytes: Uint8Array): string {
   const start = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 3 : 0;
   return utf8Slice.call(bytes, start, bytes.length);
 }

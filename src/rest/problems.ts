@@ -5,7 +5,7 @@
 import type { z } from "zod";
 import { suggestion } from "../base/did-you-mean.ts";
 import { isServeError, ServeError } from "../base/serve-error.ts";
-import { ERROR_CODES, isErrorCode } from "../model/error-codes.ts";
+import { ERROR_CODES, type ErrorCode, isErrorCode } from "../model/error-codes.ts";
 
 export interface Problem {
   readonly type: string;
@@ -45,11 +45,19 @@ const problem = (code: string, detail: string, details: Readonly<Record<string, 
 export const schemaError = (error: z.core.$ZodError, schema: z.core.$ZodType): ServeError => {
   const issues = error.issues.flatMap((issue) => sentencesOf(issue, schema));
   return Object.assign(
-    new ServeError("config-invalid", `${issues.join("; ").replace(/([^?])$/, "$1.")}`, { details: { issues } }),
+    new ServeError(codeOf(error.issues), `${issues.join("; ").replace(/([^?])$/, "$1.")}`, { details: { issues } }),
     {
       [SUBJECTLESS]: true,
     },
   );
+};
+
+/** The code that all issues name themselves, or the one for configurations. */
+const codeOf = (issues: readonly z.core.$ZodIssue[]): ErrorCode => {
+  const codes = issues.map((issue): unknown => (issue.code === "custom" ? issue.params?.["code"] : undefined));
+  const [first] = codes;
+  const isCommon = typeof first === "string" && isErrorCode(first) && codes.every((code) => code === first);
+  return isCommon ? first : "config-invalid";
 };
 
 const sentencesOf = (issue: z.core.$ZodIssue, schema: z.core.$ZodType): readonly string[] => {

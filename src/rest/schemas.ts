@@ -12,7 +12,8 @@ const milliseconds = wholeNumber.meta({ description: "Milliseconds." });
 const share = z.number().min(0, "must be between 0 and 1").max(1, "must be between 0 and 1");
 const weight = z.number().nonnegative("must not be negative");
 
-const tag = z.string().refine(isName, `must be ${NAME_RULE}`);
+/** `params.code`: the error code of this rule, where it is not config-invalid. */
+const tag = z.string().refine(isName, { error: `must be ${NAME_RULE}`, params: { code: "tag-invalid" } });
 
 /** JSON, whatever it says. */
 const json = z.json();

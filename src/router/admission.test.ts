@@ -3,6 +3,7 @@ import { backendOf, endpointOf, RouterLab } from "../../tests/harness/router-lab
 import { waitFor } from "../../tests/harness/wait-for.ts";
 import type { WireQuery } from "../../tests/harness/wire-replica.ts";
 import { MAX_REFUSALS_PER_QUERY } from "../model/limits.ts";
+import type { PollTransport } from "../ports/poll-transport.ts";
 import { Admission, type Guest } from "../replica/admission.ts";
 
 const DEADLINE_MS = 5_000;
@@ -75,6 +76,33 @@ describe("waiting for a replica", () => {
     lab.publish();
     const { failure } = await lab.ask({ timeoutMs: 60 }).outcome;
     expect(failure).toMatchObject({ status: 404, code: "endpoint-unknown", details: { endpoint: "e" } });
+  });
+  test("a router that follows single endpoints says 404 of one only when a controller has answered about it", async () => {
+    const answers = ["known", "unknown"].map((_, counter) => ({
+      ...{ kind: "news" as const, snapshot: { epoch: 1, counter: counter + 1 }, complete: true },
+      ...{ endpoints: [], removed: [] },
+    }));
+    const subscriptions: unknown[] = [];
+    const poll: PollTransport = {
+      poll: ({ subscribe }, signal) => {
+        if (subscribe === undefined || subscribe.includes("silent" as never)) {
+          return new Promise((_resolve, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+        }
+        subscriptions.push(subscribe);
+        return Promise.resolve(answers.shift()!);
+      },
+      onLeaderChange: () => {},
+    };
+    const used = new RouterLab({ follow: "used", poll });
+    used.router.start();
+    try {
+      expect(await codeOf(used.ask({ endpoint: "a", timeoutMs: 60 }))).toBe("endpoint-unknown");
+      expect(await codeOf(used.ask({ endpoint: "b", timeoutMs: 60 }))).toBe("endpoint-unknown");
+      expect(await codeOf(used.ask({ endpoint: "silent", timeoutMs: 60 }))).toBe("no-replica");
+      expect(subscriptions).toEqual([["a"], ["a", "b"]]);
+    } finally {
+      await used.close();
+    }
   });
 });
 

@@ -34,7 +34,7 @@ export const noReplica = (endpoint: string, timeoutMs: number, backend: string |
   failure(
     "no-replica",
     backend === undefined
-      ? `endpoint "${endpoint}": nothing was heard of it within ${format(timeoutMs)} ms, since no controller answered.`
+      ? `endpoint "${endpoint}": nothing was heard of it within ${format(timeoutMs)} ms: no controller answered, or it does not exist. See \`maitred status\`.`
       : `backend "${backend}": no replica became free for endpoint "${endpoint}" within ${format(timeoutMs)} ms. See \`maitred status\`.`,
     { endpoint, timeoutMs, ...(backend === undefined ? {} : { backend }) },
   );

@@ -85,7 +85,9 @@ export class Router implements PoolOwner, QueryOwner {
     this.#table = new EndpointTable((tag) => new BackendPool(ports, { tag, identity, random }, this));
     this.#wheel = new DeadlineWheel(ports.clock);
     this.#budget = new RetryBudget(ports.clock.now());
-    this.#unrouted = new UnroutedQueries(() => this.#learnt);
+    // A process that follows single endpoints learns of each by itself: what it knows of others says nothing.
+    const knowsAll = () => this.#learnt && (identity.follow === "all" || this.#poll.isRegistered);
+    this.#unrouted = new UnroutedQueries(knowsAll);
     this.#shadows = new Shadows({
       random,
       pool: (backend) => this.#table.pool(backend),
@@ -238,10 +240,10 @@ export class Router implements PoolOwner, QueryOwner {
 /** Queries to endpoints that are not known, or have no backend, until news comes. */
 class UnroutedQueries implements QueryPlace {
   readonly #queue = new QueryQueue();
-  readonly #hasLearnt: () => boolean;
+  readonly #knowsAll: () => boolean;
 
-  constructor(hasLearnt: () => boolean) {
-    this.#hasLearnt = hasLearnt;
+  constructor(knowsAll: () => boolean) {
+    this.#knowsAll = knowsAll;
   }
 
   add(query: OpenQuery): void {
@@ -262,7 +264,7 @@ class UnroutedQueries implements QueryPlace {
   }
 
   deadlineFailure(query: OpenQuery): WireFailure {
-    return this.#hasLearnt()
+    return this.#knowsAll()
       ? endpointUnknown(query.endpoint, query.allowedMs)
       : noReplica(query.endpoint, query.allowedMs, undefined);
   }

@@ -237,7 +237,8 @@ export const describeChanges = (options: Pick<StartInLab, "env">): void => {
         const ledger = openLedger(lab().folder(tag));
         await client.createBackend(tag, backend(ECHO), { env: { LEDGER: ledger.folder } });
         await client.createEndpoint(tag, { route: `/${tag}`, backend: tag });
-        const open = get(`/${tag}?waitMs=1500`);
+        // POST: nobody may try it again elsewhere.
+        const open = ask(`${instance.url}/${tag}?waitMs=1500`, { method: "POST" });
         await waitFor("the query has started", () => ledger.all().length > 0, STARTED_DEADLINE_MS);
         await client.deleteEndpoint(tag);
         await client.deleteBackend(tag, { force });

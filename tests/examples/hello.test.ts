@@ -3,8 +3,7 @@ import { backend } from "maitred";
 import { expect, test } from "vitest";
 import type hello from "../../examples/hello.ts";
 import { useLab } from "../harness/lab.ts";
-import { waitFor } from "../harness/wait-for.ts";
-import { serveFile } from "./serve-file.ts";
+import { nothingIsLeft, serveFile } from "./serve-file.ts";
 
 const lab = useLab("test");
 
@@ -21,7 +20,7 @@ test("`maitred run` serves the function with one process of each kind until Ctrl
   command.kill("SIGINT");
   const end = await command.ended();
   expect(end.status, end.stderr).toBe(0);
-  await waitFor("nothing is left", () => lab().leftovers().length === 0, 5_000);
+  await nothingIsLeft(lab());
 });
 
 test("a handle calls the function with a body, a query, or nothing", async () => {

@@ -1,4 +1,4 @@
-/** `maitred run <file>` as a user types it, in a lab: resolves when it says where it answers. */
+/** Running the examples: `maitred run <file>` as a user types it, in a lab: resolves when it says where it answers. */
 import type { Status } from "../../src/model/status.ts";
 import { maitred, type RunningCommand, spawnMaitred } from "../harness/command.ts";
 import { type Lab, START_DEADLINE_MS } from "../harness/lab.ts";
@@ -10,6 +10,18 @@ export interface ServedFile {
   readonly url: string;
   status(): Promise<Status>;
 }
+
+/** Once its program has ended: no process, folder or file of the lab's instances is there any more. */
+export const nothingIsLeft = (lab: Lab): Promise<unknown> =>
+  waitFor(
+    "nothing is left",
+    () => {
+      const left = lab.leftovers();
+      if (left.length === 0) return true;
+      throw new Error(left.join("; "));
+    },
+    5_000,
+  );
 
 /** @param file seen from the root of the repository. */
 export const serveFile = async (lab: Lab, file: string): Promise<ServedFile> => {

@@ -80,7 +80,7 @@ export const closureOf = (
 ): EndpointClosure =>
   endpointOf({ [`${tag}:v1`]: backendOf(replicas.map((replica) => ({ entry: entryOf(replica) }))) }, { tag, spec });
 
-export const entryOf = ({ file, address }: StartedReplica) => ({
+const entryOf = ({ file, address }: StartedReplica) => ({
   replica: file.assignment.actor,
   incarnation: file.incarnation,
   address,

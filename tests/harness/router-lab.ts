@@ -9,6 +9,7 @@ import type { EndpointSpec } from "../../src/model/endpoint.ts";
 import type { BackendTag, EndpointTag } from "../../src/model/ids.ts";
 import type { BackendClosure, EndpointClosure, ReplicaEntry } from "../../src/model/longpoll.ts";
 import type { ReplyHead, WireFailure } from "../../src/model/wire.ts";
+import type { Clock } from "../../src/ports/clock.ts";
 import type { PollTransport } from "../../src/ports/poll-transport.ts";
 import type { Random } from "../../src/ports/random.ts";
 import { type ReplySink, Router, type RouterQuery, type SentQuery } from "../../src/router/router.ts";
@@ -34,6 +35,8 @@ const NEVER_POLLED: PollTransport = {
 };
 
 export interface RouterLabOptions {
+  /** Default: the real one. */
+  readonly clock?: Clock | undefined;
   readonly random?: Random | undefined;
   readonly poll?: PollTransport | undefined;
   readonly follow?: "all" | "used" | undefined;
@@ -41,12 +44,13 @@ export interface RouterLabOptions {
 
 export class RouterLab {
   readonly log = memoryLog();
-  readonly clock = createSystemClock();
+  readonly clock: Clock;
   readonly router: Router;
   readonly #replicas: WireReplica[] = [];
   #counter = 0;
 
   constructor(options: RouterLabOptions = {}) {
+    this.clock = options.clock ?? createSystemClock();
     const ports = {
       transport: createSocketTransport(),
       clock: this.clock,
@@ -98,7 +102,7 @@ export class RouterLab {
   }
 }
 
-export const queryOf = (query: Partial<RouterQuery>): RouterQuery =>
+const queryOf = (query: Partial<RouterQuery>): RouterQuery =>
   ({
     kind: "method",
     name: "run",

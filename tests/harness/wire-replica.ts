@@ -105,6 +105,10 @@ export class WireLine {
   readonly writer = new FrameWriter();
   hello: Hello | undefined;
   isClosed = false;
+  /** Types of the frames that came. */
+  readonly frameTypes: number[] = [];
+  /** Pieces in which they came. */
+  chunks = 0;
   /** Bytes of credit that the router gave, by stream. */
   readonly credits = new Map<number, number>();
   readonly #socket: Socket;
@@ -120,6 +124,7 @@ export class WireLine {
   }
 
   onData(bytes: Uint8Array): void {
+    this.chunks += 1;
     const problem = this.#decoder.push(bytes, (frame) => this.#take(frame));
     if (problem !== undefined) throw new Error(problem.reason);
   }
@@ -153,6 +158,7 @@ export class WireLine {
   }
 
   #take(frame: Frame): void {
+    this.frameTypes.push(frame.type);
     switch (frame.type) {
       case FRAME.HELLO: {
         this.hello = known(decodeHello(frame.head));

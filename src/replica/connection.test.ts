@@ -1,0 +1,143 @@
+/** A connection of the wire: hellos, and peers that break the rules. */
+import { afterAll, afterEach, describe, expect, test } from "vitest";
+import { ReplicaLab, type StartedReplica } from "../../tests/harness/replica-lab.ts";
+import { httpHead, methodHead, resultOf, textOf } from "../../tests/harness/wire-client.ts";
+import { createSocketTransport } from "../adapters/socket-transport.ts";
+import { END } from "../core/wire/frame-writer.ts";
+import { MAX_REPLY_HOLD_MS, STREAM_WINDOW_BYTES } from "../model/limits.ts";
+import { FRAME } from "../model/wire.ts";
+import type { Transport } from "../ports/transport.ts";
+
+const lab = new ReplicaLab();
+afterEach(() => lab.close());
+afterAll(() => lab.remove());
+
+const events = (started: StartedReplica, event: string) => started.log.lines.filter((line) => line.event === event);
+
+describe("HELLO", () => {
+  test("both sides say who they are", async () => {
+    const started = await lab.start({ exports: { default: () => "x" } });
+    const client = started.connectAs(started.hello);
+    expect(await client.greeted).toEqual({ ...started.hello, peer: started.hello.replica });
+  });
+
+  test.each([
+    ["protocol", { protocol: 99 }],
+    ["instance", { instanceId: "i-2" }],
+    ["replica", { replica: "b:v1#9" }],
+    ["incarnation", { incarnation: 2 }],
+  ])("another %s is refused and closed, with one line in the log", async (what, change) => {
+    const started = await lab.start({ exports: { default: () => "x" } });
+    const other = await started.connect();
+    const client = started.connectAs({ ...started.hello, ...change, peer: "stranger" });
+    await client.closed;
+    expect(client.refusedHello).toBe("mismatch");
+    expect(events(started, "wire-hello-refused")).toMatchObject([
+      { level: "warn", fields: { peer: "stranger", mismatch: expect.stringContaining(what) } },
+    ]);
+    expect(textOf(await other.send(httpHead()).answer)).toBe("x");
+  });
+});
+
+const u32 = (value: number) => [value & 255, (value >> 8) & 255, (value >> 16) & 255, value >>> 24];
+const frame = (type: number, streamId: number, head: readonly number[] = [], flags = 0) =>
+  new Uint8Array([...u32(8 + head.length), type, flags, head.length, 0, ...u32(streamId), ...head]);
+
+describe("a peer that breaks the protocol loses its connection and nobody else's", () => {
+  test.each<readonly [string, "greeted" | "silent", Uint8Array]>([
+    ["bytes that are no frame", "silent", Buffer.from("GET / HTTP/1.1\r\nhost: x\r\n\r\n")],
+    ["a query before HELLO", "silent", frame(FRAME.QUERY, 1, [0x90])],
+    ["a HELLO of nonsense", "silent", frame(FRAME.HELLO, 0, [0xc1])],
+    ["an unknown type", "greeted", frame(14, 1)],
+    ["a frame that is too short", "greeted", new Uint8Array([3, 0, 0, 0, 1, 2, 3])],
+    ["a frame that is too long", "greeted", new Uint8Array([0xff, 0xff, 0xff, 0x7f])],
+    ["a head longer than its frame", "greeted", new Uint8Array([...u32(8), FRAME.QUERY, 1, 200, 0, ...u32(1)])],
+    ["a query head of nonsense", "greeted", frame(FRAME.QUERY, 1, [0xc1], 1)],
+    ["a second HELLO", "greeted", frame(FRAME.HELLO, 0, [0x90])],
+    ["a frame that only replicas send", "greeted", frame(FRAME.SLOT, 0)],
+    ["credit of nonsense", "greeted", frame(FRAME.CREDIT, 1, [0xc0])],
+  ])("%s", async (_name, start, bytes) => {
+    const started = await lab.start({ exports: { default: () => "x" } });
+    const other = await started.connect();
+    const client = started.connectAs(start === "greeted" ? started.hello : undefined);
+    if (start === "greeted") await client.greeted;
+    client.raw(bytes);
+    await client.closed;
+    expect(events(started, "wire-connection-broken")).toMatchObject([
+      { level: "warn", fields: { reason: expect.stringMatching(/^the peer sent /) } },
+    ]);
+    expect(textOf(await other.send(httpHead()).answer)).toBe("x");
+    // What was opened and could not be read holds no slot.
+    const busy = await lab.start({ exports: { default: () => "x" }, config: { maxConcurrentQueries: 1 } });
+    expect(textOf(await (await busy.connect()).send(httpHead()).answer)).toBe("x");
+  });
+
+  test("a stream id that was used before", async () => {
+    const started = await lab.start({ exports: { default: () => "x" } });
+    const client = await started.connect();
+    await client.send(httpHead()).answer;
+    client.writer.query(1, httpHead(), undefined, 1);
+    client.flush();
+    await client.closed;
+    expect(events(started, "wire-connection-broken")[0]?.fields["reason"]).toContain("stream 1 behind 1");
+  });
+
+  test("more of a body than it had credit for", async () => {
+    const started = await lab.start({ exports: { default: () => new Promise(() => {}) } });
+    const client = await started.connect();
+    const { streamId } = client.send(httpHead({ method: "POST" }), {
+      body: new Uint8Array(STREAM_WINDOW_BYTES),
+      more: true,
+    });
+    client.writer.data(streamId, new Uint8Array(1), 0);
+    client.flush();
+    await client.closed;
+    expect(events(started, "wire-connection-broken")[0]?.fields["reason"]).toContain("credit");
+  });
+
+  test("a query head that cannot be read holds no slot", async () => {
+    const started = await lab.start({ exports: { default: () => "x" }, config: { maxConcurrentQueries: 1 } });
+    const client = await started.connect();
+    client.raw(frame(FRAME.QUERY, 1, [0xc1], 1));
+    await client.closed;
+    expect(textOf(await (await started.connect()).send(httpHead()).answer)).toBe("x");
+  });
+});
+
+test("pings are answered", async () => {
+  const client = await (await lab.start({ exports: { default: () => "x" } })).connect();
+  client.writer.ping();
+  client.flush();
+  expect(textOf(await client.send(httpHead()).answer)).toBe("x");
+});
+
+test("replies before a handler that blocks the loop do not wait for it", async () => {
+  const sockets = createSocketTransport();
+  let writes = 0;
+  const counting: Transport = {
+    ...sockets,
+    listen: (address, accept) =>
+      sockets.listen(address, (socket) =>
+        accept({
+          ...socket,
+          write: (bytes) => {
+            writes += 1;
+            return socket.write(bytes);
+          },
+        }),
+      ),
+  };
+  const block = () => {
+    const writesBefore = writes;
+    const until = performance.now() + 2 * MAX_REPLY_HOLD_MS;
+    while (performance.now() < until);
+    return writesBefore;
+  };
+  const started = await lab.start({ exports: { block }, code: { export: "*" }, transport: counting });
+  const client = await started.connect();
+  // All three in one piece: the replica reads them in one turn.
+  for (const streamId of [1, 2, 3]) client.writer.query(streamId, methodHead("block"), undefined, END);
+  client.flush();
+  const seen = await Promise.all([1, 2, 3].map((streamId) => client.awaitStream(streamId)));
+  expect(seen.map(resultOf)).toEqual([1, 2, 3]);
+});
