@@ -117,7 +117,9 @@ function refuseFile(file: string, from: Folder | undefined, target: string): str
 
   if (from === undefined) {
     // The client of a user's program is put together like a process; `serve` loads that root at its first use.
-    return to.floor <= 5 || target === PROGRAM_ROOT ? undefined : `${to.is}; the user's door reaches floors up to 5 and starts processes by path.`;
+    return to.floor <= 5 || target === PROGRAM_ROOT
+      ? undefined
+      : `${to.is}; the user's door reaches floors up to 5 and starts processes by path.`;
   }
   if (to.floor > from.floor) {
     return `${name} is floor ${from.floor}, ${targetName} is floor ${to.floor}, and imports only go down; move what both need down, or take a port and let main/ pass it in.`;

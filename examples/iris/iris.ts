@@ -30,6 +30,8 @@ export class Iris {
   }
 
   async start() {
+    // The runtime reports its use to its maker unless it is told not to before the first session.
+    process.env["ORT_DISABLE_TELEMETRY"] ??= "1";
     this.#session = await InferenceSession.create(this.#path, { intraOpNumThreads: 1, interOpNumThreads: 1 });
   }
 

@@ -8,7 +8,7 @@ import type { LogFields } from "../ports/log.ts";
 import { createLineSink, type LineSink } from "./line-sink.ts";
 import { prettyLine } from "./pretty-line.ts";
 
-const STDOUT = 1;
+const STDERR = 2;
 const DEFAULT_LEVEL = "info";
 
 export const LOG_LEVELS: readonly string[] = ["debug", "info", "warn", "error", "silent"];
@@ -20,7 +20,7 @@ export interface LogOptions {
   readonly fields?: LogFields;
   /** Default: the process's own. */
   readonly env?: Env;
-  /** Default: stdout. */
+  /** Default: stderr; stdout belongs to user code. */
   readonly fd?: number;
 }
 
@@ -32,7 +32,7 @@ export interface LogDestination {
 }
 
 /** Nothing that is written here throws. */
-export function openLogDestination({ env = process.env, fd = STDOUT }: LogOptions): LogDestination {
+export function openLogDestination({ env = process.env, fd = STDERR }: LogOptions): LogDestination {
   const wanted = env["MAITRED_LOG_LEVEL"] ?? "";
   const level = LOG_LEVELS.includes(wanted) ? wanted : DEFAULT_LEVEL;
   return { sink: sinkOf(fd, env), level, unknownLevel: wanted === "" || level === wanted ? undefined : wanted };

@@ -15,13 +15,11 @@ export {
   defineApp,
   getHandle,
   isApp,
-  isRef,
   ref,
-  refEndpointOf,
   resolveRefs,
 } from "./app.ts";
 export type { App, Backend, Handles, ModuleRef } from "./app-types.ts";
-export { type BatchContext, type BatchOptions, batch, isBatched } from "./batch.ts";
+export { type BatchContext, type BatchOptions, batch } from "./batch.ts";
 export type { Caller, CallerFactory, CallResult } from "./caller.ts";
 export type {
   BackendStatus,
@@ -54,8 +52,6 @@ export type { Context } from "./query-context.ts";
 export { type CancelListener, QueryContext, type QueryFacts, type ReplicaFacts } from "./query-context.ts";
 export type { ServeRequest, StandardSchemaV1 } from "./request-types.ts";
 export {
-  isNdjson,
-  isSse,
   isSseEvent,
   type Ndjson,
   type NdjsonResult,

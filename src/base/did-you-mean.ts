@@ -3,7 +3,7 @@
  * a suggestion is made only when less than about a third of the word is wrong, so that nonsense gets none.
  */
 
-export const didYouMean = (word: string, known: Iterable<string>): string | undefined => {
+const didYouMean = (word: string, known: Iterable<string>): string | undefined => {
   let best: string | undefined;
   let bestDistance = Math.max(1, Math.floor(word.length / 3)) + 1;
   for (const candidate of known) {

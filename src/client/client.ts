@@ -28,7 +28,6 @@ import { codeBodyOf } from "./code.ts";
 import { Control, type ControlPorts } from "./control.ts";
 
 export { type AppPlan, planApp } from "./app-plan.ts";
-export { moduleUrlOf } from "./code.ts";
 export { Control, type ControlPorts } from "./control.ts";
 
 export interface ClientPorts extends ControlPorts {

@@ -4,6 +4,7 @@ import {
   createBackend,
   createEndpoint,
   deleteBackend,
+  deleteEndpoint,
   setTraffic,
   shutdown,
   stop,
@@ -207,9 +208,10 @@ describe("a call", () => {
     const goal = await lab.settle(controller, createBackend("b"));
     expect(goal).toMatchObject({ state: "failed", error: { message: expect.stringContaining("no weights") } });
     expect(controller.status().backends[0]?.reason).toContain("no weights");
-    expect(controller.explain("b")).toMatchObject([
-      { target: "backend/b", reason: expect.stringContaining("no weights") },
-    ]);
+    const decided = { target: "backend/b", reason: expect.stringContaining("no weights") };
+    expect(controller.explain("b")).toMatchObject([decided]);
+    expect(controller.explain(goal.id)).toMatchObject([decided]);
+    expect(controller.explain("b#1")).toMatchObject([{ target: "b#1", reason: "no weights" }, decided]);
     lab.agents[0]!.play({});
     expect((await lab.settle(controller, update("b", { userConfig: 1 }))).state).toBe("reached");
     expect(controller.status().backends[0]?.reason).toBeUndefined();
@@ -245,6 +247,19 @@ describe("the long poll", () => {
     const waiting = second.poll(poll("p"), never);
     await lab.startAgent({}, 2);
     expect(replicasIn(await waiting)).toEqual(["b#1"]);
+  });
+
+  test("of a new life is not held up by an endpoint that goes before it is published", async () => {
+    const agent = await lab.startAgent();
+    const first = await lab.lead();
+    await lab.settle(first, createBackend("b"));
+    await lab.settle(first, createEndpoint("e", { b: 1 }));
+    await agent.silence();
+    await first.stop();
+    const second = await lab.lead({ isFirstLife: false });
+    const waiting = second.poll({ ...poll("p"), kind: "proxy", subscribe: "all" }, never);
+    await lab.submit(second, deleteEndpoint("e"));
+    expect(await waiting).toMatchObject({ kind: "news", complete: true, endpoints: [] });
   });
 
   test("ids of a newer life are newer", async () => {

@@ -15,6 +15,7 @@ import type { PollAnswer, PollRequest } from "../model/longpoll.ts";
 import type { HttpConfig, InstanceRecord, LeaderRecord } from "../model/records.ts";
 import type { ProcessStatus, Status } from "../model/status.ts";
 import type { Timestamp } from "../ports/clock.ts";
+import { type Explained, explain } from "./explain.ts";
 import { notLeading } from "./goal-waits.ts";
 import { campaign, type Leadership } from "./leadership.ts";
 import { Life, type LifeEnd, type LifeOptions, type LifePorts } from "./life.ts";
@@ -45,12 +46,6 @@ export interface ControllerEvents {
   onLost(end: LifeEnd): void;
   /** It cannot lead: what is saved is not for this version, or a bug stops every life. It has ended. */
   onFailed(error: ServeError): void;
-}
-
-export interface Explained {
-  readonly target: string;
-  readonly reason: string;
-  readonly timestamp: string;
 }
 
 export class Controller {
@@ -134,14 +129,9 @@ export class Controller {
     return maskedConfig(record.config);
   }
 
-  /** Why a backend, endpoint or other thing is, or was last, not as wanted. */
+  /** Why a backend, endpoint, actor or goal is, or was last, not as wanted. */
   explain(target: string): readonly Explained[] {
-    const { reasons } = this.#leading();
-    return [`backend/${target}`, `endpoint/${target}`, target].flatMap((key) => {
-      const last = reasons.last(key);
-      if (last === undefined) return [];
-      return [{ target: key, reason: last.reason, timestamp: new Date(last.timestamp).toISOString() }];
-    });
+    return explain(this.#leading(), target);
   }
 
   async poll(request: PollRequest, signal: AbortSignal): Promise<PollAnswer> {

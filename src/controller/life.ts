@@ -13,7 +13,7 @@ import type { Wanted } from "../core/reconcile-instance.ts";
 import type { View } from "../core/view.ts";
 import { LongPollHost } from "../longpoll/longpoll.ts";
 import type { Call, Goal } from "../model/calls.ts";
-import type { BackendTag, EndpointTag, GoalId } from "../model/ids.ts";
+import type { ActorName, EndpointTag, GoalId } from "../model/ids.ts";
 import type { Keys } from "../model/keys.ts";
 import { MAX_QUEUED_CALLS } from "../model/limits.ts";
 import type { Clock, Timer } from "../ports/clock.ts";
@@ -196,10 +196,12 @@ export class Life {
   #apply({ fact }: Change, revision: number): void {
     const before = this.view.apply(fact, revision);
     // Its agent may have spoken of it before the answer of the store came.
-    if (fact.kind === "assignment" && this.view.status(fact.id as never) !== undefined) {
+    if (fact.kind === "assignment" && this.view.status(fact.id as ActorName) !== undefined) {
       this.#dirty.addAll(dirtiedBy(this.view, fact, before?.value));
     }
-    if (fact.kind === "assignment" && fact.after === undefined) this.memory.withdrawals.delete(fact.id as never);
+    if (fact.kind === "assignment" && fact.after === undefined) this.memory.withdrawals.delete(fact.id as ActorName);
+    // It may be gone before this life has published it once.
+    if (fact.kind === "endpoint" && fact.after === undefined) this.host.release(fact.id as EndpointTag);
     if (fact.kind !== "goal" || fact.after === undefined || fact.after.state === "pending") return;
     const { subject } = fact.after;
     if (subject.kind === "endpoint" && this.view.endpoint(subject.tag) === undefined) {
@@ -271,7 +273,7 @@ export class Life {
     });
     for (const actor of this.memory.withdrawals.keys()) {
       const spec = this.view.assignment(actor)?.spec;
-      if (spec?.kind === "replica") dirty.push(`backend/${spec.backend satisfies BackendTag}`);
+      if (spec?.kind === "replica") dirty.push(`backend/${spec.backend}`);
     }
     this.#look(dirty);
   }

@@ -20,7 +20,10 @@ export const reconcileProxies = (draft: Draft): void => {
   const proxies = Array.from(view.proxies(), (actor) => view.assignment(actor)).filter((it) => it !== undefined);
   for (const proxy of proxies) {
     if (proxy.intent.kind === "run" || !isGone(view, proxy)) continue;
-    if (!draft.hasRoom(ROWS_RESERVE)) break;
+    if (!draft.hasRoom(ROWS_RESERVE)) {
+      draft.dirty.add("proxies");
+      return;
+    }
     draft.delete("assignment", proxy.actor);
   }
 
@@ -28,7 +31,10 @@ export const reconcileProxies = (draft: Draft): void => {
   const wanted = new Map(nodes.map((node) => [node, instance.http.proxiesPerNode]));
   const running = proxies.filter((proxy) => proxy.intent.kind === "run").sort(byAge);
   for (const proxy of surplusOf(running, { wanted, view, instance })) {
-    if (!draft.hasRoom(ROWS_RESERVE)) break;
+    if (!draft.hasRoom(ROWS_RESERVE)) {
+      draft.dirty.add("proxies");
+      return;
+    }
     draft.put("assignment", proxy.actor, { ...proxy, intent: { kind: "drain", timeoutMs: drainTimeoutOf(instance) } });
   }
   startMissing(draft, wanted);

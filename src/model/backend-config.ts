@@ -82,7 +82,7 @@ export const DEFAULT_BACKEND_CONFIG: BackendConfig = {
   codeVersion: undefined,
 };
 
-export const DEFAULT_AUTOSCALING_DELAYS = { upDelayMs: 5_000, downDelayMs: 60_000 } as const;
+const DEFAULT_AUTOSCALING_DELAYS = { upDelayMs: 5_000, downDelayMs: 60_000 } as const;
 
 /**
  * What a change of the field costs.

@@ -2,6 +2,7 @@
  * One router's connection to this replica: HELLO first, then frames. What does not fit the protocol closes this connection, with one
  * clear line in the log, and no other. Frames that a turn of the event loop causes leave in one write.
  */
+import { IdTable } from "../base/id-table.ts";
 import { ServeError } from "../base/serve-error.ts";
 import { type FrameEnd, FrameWriter } from "../core/wire/frame-writer.ts";
 import { type Frame, FrameDecoder, isProtocolError } from "../core/wire/frames.ts";
@@ -42,7 +43,7 @@ export class Connection implements SocketEvents, Guest, QueryLine {
   readonly #socket: Socket;
   readonly #decoder = new FrameDecoder();
   readonly #writer = new FrameWriter();
-  readonly #queries = new Map<number, Query>();
+  readonly #queries = new IdTable<Query>();
   readonly #helloTimer: Timer;
   #state: "new" | "open" | "closed" = "new";
   #peer = "unknown";
@@ -216,7 +217,7 @@ export class Connection implements SocketEvents, Guest, QueryLine {
       rest: restOf(frame),
       receivedAt: this.#turnBegan,
     });
-    this.#queries.set(streamId, query);
+    this.#queries.add(streamId, query);
     this.#world.queryStarted();
     // Behind slow synchronous handlers of the same turn its time may be over before it begins.
     if (query.deadline <= this.#now) query.expire();
@@ -252,7 +253,7 @@ export class Connection implements SocketEvents, Guest, QueryLine {
     this.#helloTimer.cancel();
     this.#world.admission.forget(this);
     const gone = cancelled("the connection of the caller was closed.");
-    for (const query of [...this.#queries.values()]) query.cancel(gone);
+    for (const query of this.#queries.values()) query.cancel(gone);
     this.#world.connectionClosed(this);
   }
 

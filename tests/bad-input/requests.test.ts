@@ -1,23 +1,22 @@
 /** Requests that are wrong, at the data port: each is answered with problem JSON, and the next good one is answered as ever. */
-import { connect } from "node:net";
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
 import { backend } from "../../src/index.ts";
 import { censusOf, processesOf, settled } from "../harness/census.ts";
 import { fixture } from "../harness/echo.ts";
+import { exchange, sendLargeBody } from "../harness/exchange.ts";
 import { ask, expectProblem, STACK_LINE } from "../harness/http.ts";
 import { type Started, useLab } from "../harness/lab.ts";
 import { residentBytes } from "../harness/processes.ts";
-import { waitFor } from "../harness/wait-for.ts";
 
 const lab = useLab("file");
 const BODY_BYTES = 100_000_000;
-const PART = Buffer.alloc(64 * 1024, "x");
-const ANSWER_DEADLINE_MS = 10_000;
 /** A proxy that kept 100 MB would be far above this; what it reads on the way is bounded. */
 const MEMORY_GROWTH_BYTES = 60_000_000;
 
 let instance: Started;
 let who: Readonly<Record<string, string>>;
+
+const dataPort = () => ({ host: "127.0.0.1", port: Number(new URL(instance.url).port) });
 
 beforeAll(async () => {
   instance = await lab().start();
@@ -78,10 +77,10 @@ test("a handler that throws is 500, and neither its stack nor its words reach th
 });
 
 describe("a body of 100 MB", () => {
-  test.each(["with its length", "in chunks"] as const)("is 413 before it is kept anywhere (%s)", async (way) => {
+  test.each(["with its length", "in chunks"] as const)("is 413 before it is kept anywhere (%s)", async (framing) => {
     const proxy = processesOf(await instance.status(), "proxy")[0]?.pid ?? 0;
     const before = residentBytes(proxy);
-    const text = await sendLargeBody(way);
+    const text = await sendLargeBody(dataPort(), { line: "POST /picky", bytes: BODY_BYTES, framing });
     expect(text).toMatch(/^HTTP\/1\.1 413 /);
     expect(text).toMatch(/application\/problem\+json/);
     expect(text).toMatch(/"code":"body-too-large"/);
@@ -106,52 +105,9 @@ describe("what is not HTTP", () => {
   ];
 
   test.each(CASES)("%s is refused and the connection closed", async (_what, bytes, status) => {
-    const text = await exchange((write) => write(Buffer.from(bytes)));
+    const text = await exchange(dataPort(), ({ write }) => write(bytes));
     expect(text).toMatch(status);
     expect(text).toMatch(/application\/problem\+json/);
     expect(text).not.toMatch(STACK_LINE);
   });
 });
-
-/** Writes until the server has answered and closed, or everything is sent; answers what came back. */
-const exchange = async (
-  send: (write: (bytes: Uint8Array) => boolean, answered: () => boolean) => void,
-): Promise<string> => {
-  const { hostname, port } = new URL(instance.url);
-  let text = "";
-  let closed = false;
-  const socket = connect(Number(port), hostname, () =>
-    send(
-      (bytes) => !closed && socket.write(bytes),
-      () => text !== "",
-    ),
-  );
-  socket.on("data", (part: Buffer) => {
-    text += part;
-  });
-  socket.on("error", () => {}); // a server that has answered may reset what is still being sent
-  socket.on("close", () => {
-    closed = true;
-  });
-  try {
-    return await waitFor("the server answers", () => /\r\n\r\n./s.test(text) && text, ANSWER_DEADLINE_MS);
-  } finally {
-    socket.destroy();
-  }
-};
-
-const sendLargeBody = (way: "with its length" | "in chunks"): Promise<string> =>
-  exchange((write, answered) => {
-    const framing = way === "in chunks" ? "transfer-encoding: chunked" : `content-length: ${BODY_BYTES}`;
-    write(Buffer.from(`POST /picky HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n${framing}\r\n\r\n`));
-    let sent = 0;
-    const next = (): void => {
-      if (answered() || sent >= BODY_BYTES) return;
-      sent += PART.length;
-      if (way === "in chunks") write(Buffer.from(`${PART.length.toString(16)}\r\n`));
-      write(PART);
-      if (way === "in chunks") write(Buffer.from("\r\n"));
-      setImmediate(next);
-    };
-    next();
-  });

@@ -6,9 +6,11 @@
  */
 
 const MIN_CAPACITY = 64;
+/** No id: stream 0 is the connection itself, and a peer may name it. */
+const FREE = -1;
 
 export class StreamTable<T> {
-  #ids: number[] = new Array<number>(MIN_CAPACITY).fill(0);
+  #ids: number[] = new Array<number>(MIN_CAPACITY).fill(FREE);
   #values: (T | undefined)[] = new Array<T | undefined>(MIN_CAPACITY).fill(undefined);
   /** A power of two less one. */
   #mask = MIN_CAPACITY - 1;
@@ -30,7 +32,7 @@ export class StreamTable<T> {
     if (this.#inRing * 2 > this.#mask) this.#grow();
     const slot = id & this.#mask;
     const older = this.#ids[slot]!;
-    if (older !== 0) {
+    if (older !== FREE) {
       this.#longLived.set(older, this.#values[slot]!);
       this.#inRing -= 1;
     }
@@ -42,14 +44,14 @@ export class StreamTable<T> {
   delete(id: number): boolean {
     const slot = id & this.#mask;
     if (this.#ids[slot] !== id) return this.#longLived.size > 0 && this.#longLived.delete(id);
-    this.#ids[slot] = 0;
+    this.#ids[slot] = FREE;
     this.#values[slot] = undefined;
     this.#inRing -= 1;
     return true;
   }
 
   clear(): void {
-    this.#ids.fill(0);
+    this.#ids.fill(FREE);
     this.#values.fill(undefined);
     this.#inRing = 0;
     this.#longLived.clear();
@@ -58,16 +60,16 @@ export class StreamTable<T> {
   /** Ids and values, oldest first. */
   entries(): readonly (readonly [number, T])[] {
     const all: (readonly [number, T])[] = [...this.#longLived];
-    for (const [slot, id] of this.#ids.entries()) if (id !== 0) all.push([id, this.#values[slot]!]);
+    for (const [slot, id] of this.#ids.entries()) if (id !== FREE) all.push([id, this.#values[slot]!]);
     return all.sort(([a], [b]) => a - b);
   }
 
   /** Ids that differ in the smaller ring differ in the larger one. */
   #grow(): void {
-    const entries = this.#ids.map((id, slot) => [id, this.#values[slot]] as const).filter(([id]) => id !== 0);
+    const entries = this.#ids.map((id, slot) => [id, this.#values[slot]] as const).filter(([id]) => id !== FREE);
     const capacity = (this.#mask + 1) * 2;
     this.#mask = capacity - 1;
-    this.#ids = new Array<number>(capacity).fill(0);
+    this.#ids = new Array<number>(capacity).fill(FREE);
     this.#values = new Array<T | undefined>(capacity).fill(undefined);
     for (const [id, value] of entries) {
       this.#ids[id & this.#mask] = id;

@@ -1,0 +1,108 @@
+/**
+ * Virtual time. Events run one at a time in the order of their instants, equal ones in the order in which they were asked for; after
+ * each one every promise that it settled has run on before the next begins. Nothing here waits for real time, so the same events give
+ * the same order on any machine.
+ */
+import { ServeError } from "../../base/serve-error.ts";
+import type { Instant, Timer } from "../../ports/clock.ts";
+
+interface Event {
+  readonly at: Instant;
+  readonly order: number;
+  run: (() => void) | undefined;
+}
+
+/** Events at one instant: more than this means that role code goes round in circles without letting time pass. */
+const MAX_EVENTS_AT_ONCE = 20_000;
+
+export class Scheduler {
+  readonly #heap: Event[] = [];
+  #now: Instant;
+  #order = 0;
+  #ran = 0;
+  #atOnce = 0;
+
+  constructor(now: Instant) {
+    this.#now = now;
+  }
+
+  now(): Instant {
+    return this.#now;
+  }
+
+  /** Events run so far. */
+  get ran(): number {
+    return this.#ran;
+  }
+
+  at(instant: Instant, run: () => void): Timer {
+    const event: Event = { at: Math.max(instant, this.#now), order: this.#order, run };
+    this.#order += 1;
+    this.#push(event);
+    return {
+      cancel: () => {
+        event.run = undefined;
+      },
+    };
+  }
+
+  after(delayMs: number, run: () => void): Timer {
+    return this.at(this.#now + Math.max(0, delayMs), run);
+  }
+
+  /** Runs all events up to the instant, then stands there. `until`: asked after each event; true ends it early. */
+  async runTo(instant: Instant, until: () => boolean = () => false): Promise<void> {
+    for (let next = this.#heap[0]; next !== undefined && next.at <= instant; next = this.#heap[0]) {
+      this.#pop();
+      const { run } = next;
+      if (run === undefined) continue;
+      next.run = undefined;
+      this.#atOnce = next.at > this.#now ? 0 : this.#atOnce + 1;
+      if (this.#atOnce > MAX_EVENTS_AT_ONCE) {
+        throw new ServeError("internal", `more than ${MAX_EVENTS_AT_ONCE} events at virtual time ${this.#now}: a loop.`);
+      }
+      this.#now = next.at;
+      this.#ran += 1;
+      run();
+      await drained();
+      if (until()) return;
+    }
+    this.#now = Math.max(this.#now, instant);
+  }
+
+  #push(event: Event): void {
+    const heap = this.#heap;
+    let index = heap.push(event) - 1;
+    while (index > 0) {
+      const parent = (index - 1) >> 1;
+      if (!isBefore(event, heap[parent]!)) break;
+      heap[index] = heap[parent]!;
+      index = parent;
+    }
+    heap[index] = event;
+  }
+
+  #pop(): void {
+    const heap = this.#heap;
+    const last = heap.pop()!;
+    if (heap.length === 0) return;
+    let index = 0;
+    for (;;) {
+      let child = 2 * index + 1;
+      if (child >= heap.length) break;
+      if (child + 1 < heap.length && isBefore(heap[child + 1]!, heap[child]!)) child += 1;
+      if (!isBefore(heap[child]!, last)) break;
+      heap[index] = heap[child]!;
+      index = child;
+    }
+    heap[index] = last;
+  }
+}
+
+const isBefore = (a: Event, b: Event): boolean => a.at < b.at || (a.at === b.at && a.order < b.order);
+
+/** One turn of Node's own event loop runs every microtask, those that they cause too. */
+const drained = (): Promise<void> =>
+  new Promise((resolve) => {
+    setImmediate(resolve);
+  });

@@ -1,0 +1,33 @@
+/**
+ * What happened in a simulation: a hash over every line, so that two runs can be compared by one word, and the last lines, for people.
+ */
+import { createHash } from "node:crypto";
+
+/** Lines kept: what a person reads back from a violation. */
+const KEPT_LINES = 120;
+
+export class Trace {
+  readonly #hash = createHash("sha256");
+  readonly #lines: string[] = [];
+  #count = 0;
+
+  note(atMs: number, who: string, what: string): void {
+    const line = `${atMs.toFixed(3)} ${who} ${what}`;
+    this.#hash.update(line);
+    this.#count += 1;
+    this.#lines.push(line);
+    if (this.#lines.length > 2 * KEPT_LINES) this.#lines.splice(0, KEPT_LINES);
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  last(): readonly string[] {
+    return this.#lines.slice(-KEPT_LINES);
+  }
+
+  hash(): string {
+    return this.#hash.copy().digest("hex").slice(0, 32);
+  }
+}

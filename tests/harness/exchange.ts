@@ -1,0 +1,66 @@
+/**
+ * Bytes on a connection, for requests that no HTTP client would send: what is not HTTP, and bodies that are refused half-way (the
+ * server answers and closes while the rest is still being sent; a client that gives up at the first failed write never reads why).
+ */
+import { connect, type NetConnectOpts } from "node:net";
+import { waitFor } from "./wait-for.ts";
+
+const ANSWER_DEADLINE_MS = 10_000;
+const PART = Buffer.alloc(64 * 1024, "x");
+const CHUNK = Buffer.concat([Buffer.from(`${PART.length.toString(16)}\r\n`), PART, Buffer.from("\r\n")]);
+
+export interface Exchange {
+  /** `taken`: called when the bytes have left this process. */
+  write(bytes: Uint8Array | string, taken?: () => void): void;
+  /** Whether there is nothing more to say: the server has answered or closed. */
+  isOver(): boolean;
+}
+
+/** Connects, lets `talk` write, and answers what came back. */
+export const exchange = async (where: NetConnectOpts, talk: (exchange: Exchange) => void): Promise<string> => {
+  let text = "";
+  let closed = false;
+  const socket = connect(where, () =>
+    talk({
+      write: (bytes, taken) => {
+        if (!closed) socket.write(bytes, (error) => (error == null ? taken?.() : undefined));
+      },
+      isOver: () => closed || text !== "",
+    }),
+  );
+  socket.on("data", (part: Buffer) => {
+    text += part;
+  });
+  socket.on("error", () => {}); // a server that has answered may reset what is still being sent
+  socket.on("close", () => {
+    closed = true;
+  });
+  try {
+    return await waitFor("the server answers", () => /\r\n\r\n./s.test(text) && text, ANSWER_DEADLINE_MS);
+  } finally {
+    socket.destroy();
+  }
+};
+
+export interface LargeBody {
+  /** `POST /path`. */
+  readonly line: string;
+  readonly bytes: number;
+  readonly framing: "with its length" | "in chunks";
+}
+
+/** Sends a JSON body of that many bytes, part by part, until the server has answered. */
+export const sendLargeBody = (where: NetConnectOpts, body: LargeBody): Promise<string> =>
+  exchange(where, ({ write, isOver }) => {
+    const isChunked = body.framing === "in chunks";
+    const framing = isChunked ? "transfer-encoding: chunked" : `content-length: ${body.bytes}`;
+    write(`${body.line} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n${framing}\r\n\r\n`);
+    let sent = 0;
+    // One part at a time: a write to a connection that the server has closed would throw away an answer not yet read.
+    const next = (): void => {
+      if (isOver() || sent >= body.bytes) return;
+      sent += PART.length;
+      write(isChunked ? CHUNK : PART, () => setImmediate(next));
+    };
+    next();
+  });
