@@ -38,7 +38,7 @@ class EdgeConnection {
   readonly socket: Socket;
   readonly edge: { readonly isDraining: boolean };
   /** Requests that are not answered. HTTP/1.1 clients may send the next before the answer. */
-  readonly open = new Set<NodeExchange>();
+  readonly open: NodeExchange[] = [];
   requests = 0;
   idleSince = 0;
   /** Its bytes are no HTTP: it has its answer, and what still comes is dropped. */
@@ -139,7 +139,7 @@ class NodeHttpEdge implements HttpEdge {
     if (connection === undefined || this.#handler === undefined) return;
     connection.requests += 1;
     const exchange = new NodeExchange(connection, { request, response, sends });
-    connection.open.add(exchange);
+    connection.open.push(exchange);
     if (request.httpVersionMajor !== 1) {
       // `GET /` without a version is HTTP/0.9, which the parser still knows.
       const { status, headers, body } = this.#handler.refusal(
@@ -157,7 +157,7 @@ class NodeHttpEdge implements HttpEdge {
   #refuse(error: NodeJS.ErrnoException, socket: Socket): void {
     const connection = this.#connections.get(socket);
     if (connection?.isRefused === true) return;
-    const isAnswering = [...(connection?.open ?? [])].some((exchange) => exchange.hasBegun);
+    const isAnswering = (connection?.open ?? []).some((exchange) => exchange.hasBegun);
     const isSilent = error.code === "ERR_HTTP_REQUEST_TIMEOUT" && socket.bytesRead === 0;
     if (this.#handler === undefined || !socket.writable || isAnswering || isSilent || error.code === "ECONNRESET") {
       socket.destroy();
@@ -179,7 +179,7 @@ class NodeHttpEdge implements HttpEdge {
   #closeIdle(): void {
     const now = performance.now();
     for (const { socket, requests, open, idleSince } of this.#connections.values()) {
-      if (requests > 0 && open.size === 0 && now - idleSince >= DRAIN_IDLE_MS) socket.end();
+      if (requests > 0 && open.length === 0 && now - idleSince >= DRAIN_IDLE_MS) socket.end();
     }
   }
 

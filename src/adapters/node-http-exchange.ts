@@ -18,7 +18,8 @@ const latin1Slice = Buffer.prototype.latin1Slice as unknown as (this: Uint8Array
 export interface ExchangeConnection {
   readonly socket: Socket;
   readonly edge: { readonly isDraining: boolean };
-  readonly open: Set<NodeExchange>;
+  /** Nearly always one; an array, because a Set makes garbage with each change. */
+  readonly open: NodeExchange[];
   idleSince: number;
 }
 
@@ -178,7 +179,9 @@ export class NodeExchange implements Exchange {
 
   #over(): void {
     this.#isOver = true;
-    this.#connection.open.delete(this);
+    const { open } = this.#connection;
+    if (open.at(-1) === this) open.pop();
+    else open.splice(open.indexOf(this), 1);
     if (this.#connection.edge.isDraining) this.#connection.idleSince = performance.now();
   }
 }

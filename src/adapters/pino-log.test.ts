@@ -147,7 +147,7 @@ test("colours come when they are asked for", () => {
 const startLogger = (count: number): ChildProcess => {
   const program = `
     import { createPinoLog } from ${JSON.stringify(new URL("./pino-log.ts", import.meta.url).href)};
-    const log = createPinoLog();
+    const log = createPinoLog({ fd: 1 });
     process.stdin.once("data", () => {
       for (let n = 0; n < ${count}; n += 1) log.info("line", { n, filler: "x".repeat(1000) });
       process.stderr.write("alive");

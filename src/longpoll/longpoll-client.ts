@@ -127,7 +127,8 @@ export class LongPollClient {
       ...(isRegistering ? { subscribe } : {}),
       applied: this.#applied,
       loads: loads(),
-      waitMs: POLL_TIMEOUT_MS,
+      // What is newly followed is answered at once, news or not: only then is it known whether it exists.
+      waitMs: isRegistering ? 0 : POLL_TIMEOUT_MS,
     };
   }
 

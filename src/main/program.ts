@@ -11,6 +11,7 @@ import { chooseInstance, type LivingInstance, preparePlaces } from "../adapters/
 import { processHost } from "../adapters/processes.ts";
 import { createSystemClock } from "../adapters/system-clock.ts";
 import { createSystemRandom } from "../adapters/system-random.ts";
+import { readJson } from "../adapters/whole-files.ts";
 import type { Client, ConnectOptions, StartOptions } from "../api/api.ts";
 import { ServeError } from "../base/serve-error.ts";
 import { ServeClient } from "../client/client.ts";
@@ -85,7 +86,14 @@ export const connectTo = (living: LivingInstance, as: "owned" | "guest" = "guest
     handle: handles.handle,
     disconnect: handles.close,
     untilGone: async () => {
-      while (!isGone()) await sleep(GONE_INTERVAL_MS);
+      // The agent ends last, a moment after it has let go of everything: it is the process to wait for.
+      let agentPid = file.agentPid;
+      while (!isGone()) {
+        agentPid = readJson<InstanceFile>(run.instance)?.agentPid ?? agentPid;
+        await sleep(GONE_INTERVAL_MS);
+      }
+      const agent = agentPid === undefined ? undefined : processHost().identityOf(agentPid);
+      while (agent !== undefined && processHost().isAlive(agent) && isGone()) await sleep(GONE_INTERVAL_MS);
     },
     owned: as === "owned",
   });

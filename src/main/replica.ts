@@ -7,7 +7,6 @@ import { createLightLog } from "../adapters/light-log.ts";
 import { nodeModuleLoader } from "../adapters/module-loader.ts";
 import { createSocketTransport } from "../adapters/socket-transport.ts";
 import { createSystemClock } from "../adapters/system-clock.ts";
-import { createSystemRandom } from "../adapters/system-random.ts";
 import { tagOutput } from "../adapters/tagged-output.ts";
 import type { CallerFactory } from "../api/api.ts";
 import { type ActorFile, stateFiles } from "../model/places.ts";
@@ -20,15 +19,13 @@ const main = async (path: string): Promise<void> => {
   const { assignment, incarnation, instanceId, runDir, stateDir } = file;
   process.title = `maitred replica ${assignment.actor}`;
   const clock = createSystemClock();
-  const random = createSystemRandom();
   const log = createLightLog({ fields: { process: assignment.actor } });
   tagOutput(assignment.actor, stateFiles(stateDir).log(assignment.actor));
   const link = openAgentLink({ runDir, instanceId, role: "replica", actor: assignment.actor, incarnation });
 
   let router: ProcessRouter | undefined;
-  const identity = { instanceId, peer: assignment.actor, kind: "replica", follow: "used" } as const;
   const callers: CallerFactory = (endpoint) => {
-    router ??= loadProcessRouter().startProcessRouter({ clock, random, log, leader: () => link.leader() }, identity);
+    router ??= loadHandles().openReplicaHandles({ instanceId, peer: assignment.actor, clock, log, link });
     return router.callers(endpoint);
   };
 
@@ -53,9 +50,9 @@ const main = async (path: string): Promise<void> => {
   flushCompileCache();
 };
 
-/** Most replicas hold no handles: the router is loaded by the first call of one, at once, because handles are synchronous. */
-const loadProcessRouter = (): typeof import("./process-router.ts") =>
-  createRequire(import.meta.url)(`./process-router${extname(import.meta.url)}`);
+/** At once, in the middle of the first call: handles are synchronous. */
+const loadHandles = (): typeof import("./replica-handles.ts") =>
+  createRequire(import.meta.url)(`./replica-handles${extname(import.meta.url)}`);
 
 /** The role does not care who leads; the router of its handles does. */
 const tellingOfLeaders = (link: AgentLink, changed: () => void): AgentLink => ({

@@ -220,6 +220,8 @@ export const MAX_REPLY_HOLD_MS = 1;
 // ── replica
 /** A replica that could not start waits this long for its agent to listen to the reason: a few dials. */
 export const FAILED_START_REPORT_MS = 1_000;
+/** One item of a stream through a handle travels in one frame; below MAX_FRAME_BYTES, so that its heads fit too. */
+export const MAX_ITEM_BYTES = 1_000_000;
 /** Open queries of a replica whose code has thrown outside any query: most have nothing to do with it and end within this. */
 export const CRASH_DRAIN_MS = 2_000;
 /** What a drain leaves of its time for the end (of a replica: the user's close()), so that the process ends by itself and not by SIGKILL. */
@@ -275,6 +277,8 @@ export const RETRY_AFTER_SECONDS = 1;
 export const ROUTES_WAIT_MS = 1_000;
 /** A proxy writes its snapshots to disk at most this often. */
 export const SNAPSHOT_SAVE_INTERVAL_MS = 500;
+/** How long REST goes on reading a body that it has refused, so that its client reads why. */
+export const READ_AWAY_MS = 2_000;
 /** REST bodies are small configuration. */
 export const MAX_REST_BODY_BYTES = 900_000;
 

@@ -2,9 +2,9 @@
 import { afterAll, afterEach, describe, expect, test } from "vitest";
 import { ReplicaLab, type StartedReplica } from "../../tests/harness/replica-lab.ts";
 import { httpHead, itemsOf, methodHead, resultOf, textOf } from "../../tests/harness/wire-client.ts";
-import { context } from "../api/api.ts";
+import { context, sse } from "../api/api.ts";
 import { encodeValue } from "../core/wire/values.ts";
-import { STREAM_WINDOW_BYTES } from "../model/limits.ts";
+import { MAX_ITEM_BYTES, STREAM_WINDOW_BYTES } from "../model/limits.ts";
 
 const lab = new ReplicaLab();
 afterEach(() => lab.close());
@@ -187,6 +187,48 @@ describe("streams", () => {
     const answer = await client.send(httpHead()).answer;
     expect(textOf(answer)).toBe("first");
     expect(answer.failure).toMatchObject({ code: "handler-failed" });
+  });
+
+  test("an error behind the first part of sse() is an event of its own, without the words of the error", async () => {
+    async function* parts() {
+      yield "first";
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      throw new Error("hunter2");
+    }
+    const client = await (await lab.start({ exports: { default: () => sse(parts(), { done: "[DONE]" }) } })).connect();
+    const answer = await client.send(httpHead({ requestId: "r-3" })).answer;
+    expect(answer.failure).toBeUndefined();
+    expect(textOf(answer)).toBe(
+      'data: first\n\nevent: error\ndata: {"code":"handler-failed","message":"the handler threw; request id r-3."}\n\n',
+    );
+  });
+
+  test("sse() sends a comment when it is silent for long, and none between quick parts", async () => {
+    const gate = Promise.withResolvers<void>();
+    async function* parts() {
+      yield 1;
+      yield 2;
+      await gate.promise;
+      yield 3;
+    }
+    const door = () => sse(parts(), { heartbeatMs: 10 });
+    const client = await (await lab.start({ exports: { default: door } })).connect();
+    const sent = client.send(httpHead());
+    await expect.poll(() => textOf(sent.soFar)).toMatch(/^data: 1\n\ndata: 2\n\n:\n\n:\n\n/);
+    gate.resolve();
+    expect(textOf(await sent.answer)).toMatch(/:\n\ndata: 3\n\n$/);
+  });
+
+  test("an item that is too large for a frame ends the stream, not the connection", async () => {
+    async function* rows() {
+      yield "small";
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      yield new Uint8Array(MAX_ITEM_BYTES);
+    }
+    const client = await (await lab.start({ exports: { rows }, code: { export: "*" } })).connect();
+    const answer = await client.call("rows");
+    expect(answer.failure).toMatchObject({ code: "result-invalid", message: expect.stringContaining("smaller") });
+    expect((await client.call("rows")).parts).toHaveLength(1);
   });
 
   test("the context belongs to the query in each step of a generator", async () => {

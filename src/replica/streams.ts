@@ -4,6 +4,7 @@
  */
 import { isSseEvent, type SseResult } from "../api/api.ts";
 import { ServeError } from "../base/serve-error.ts";
+import { MAX_ITEM_BYTES } from "../model/limits.ts";
 import type { FlatHeaders, ReplyHead, WireFailure } from "../model/wire.ts";
 import { encodeResult, jsonText } from "./result-bytes.ts";
 
@@ -41,7 +42,7 @@ export const itemStream = (items: AsyncIterable<unknown> | Iterable<unknown>): P
   head: undefined,
   headFor: () => ITEMS,
   items,
-  encode: encodeResult,
+  encode: encodeItem,
   parts: "values",
 });
 
@@ -98,6 +99,15 @@ export const sseStream = ({ events, heartbeatMs, done }: SseResult): PartStream 
     Buffer.from(eventText({ event: "error", data: JSON.stringify({ code, message }) })),
   heartbeat: heartbeatMs === undefined ? undefined : { intervalMs: heartbeatMs, bytes: COMMENT },
 });
+
+function encodeItem(item: unknown): Uint8Array {
+  const bytes = encodeResult(item);
+  if (bytes.length <= MAX_ITEM_BYTES) return bytes;
+  throw new ServeError(
+    "result-invalid",
+    `an item of a streamed result is ${bytes.length} bytes; at most ${MAX_ITEM_BYTES} are allowed. Yield smaller ones.`,
+  );
+}
 
 function bytesOf(item: unknown): Uint8Array | undefined {
   if (item instanceof Uint8Array) return item;

@@ -4,13 +4,13 @@
  * On the unix socket file permissions guard it. On TCP every request needs the token, a known Host and no foreign Origin: creating a
  * backend is running code, and a web page can reach loopback.
  */
-import type { Server } from "node:http";
+import type { IncomingMessage, Server } from "node:http";
 import swagger from "@fastify/swagger";
-import fastify, { type FastifyInstance } from "fastify";
+import fastify, { type FastifyInstance, type FastifyReply } from "fastify";
 import * as z from "zod";
 import { isServeError, ServeError } from "../base/serve-error.ts";
 import type { Call, Goal } from "../model/calls.ts";
-import { MAX_REST_BODY_BYTES } from "../model/limits.ts";
+import { MAX_REST_BODY_BYTES, READ_AWAY_MS } from "../model/limits.ts";
 import type { PollAnswer, PollRequest } from "../model/longpoll.ts";
 import type { HttpConfig } from "../model/records.ts";
 import type { Status } from "../model/status.ts";
@@ -80,6 +80,7 @@ const answerProblems = (app: FastifyInstance): void => {
   app.setErrorHandler((error: Error & { code?: string; statusCode?: number }, request, reply) => {
     const problem = problemOf(fastifyErrorAsServeError(error), subjectOf(request.url));
     if (problem.retryable) reply.header("retry-after", "1");
+    if (problem.code === "body-too-large") readAway(request.raw, reply);
     return reply.code(problem.status).type("application/problem+json").send(JSON.stringify(problem));
   });
   app.setNotFoundHandler((request) => {
@@ -88,6 +89,14 @@ const answerProblems = (app: FastifyInstance): void => {
       `${request.method} ${request.url} is not part of the API; GET /v1/openapi.json lists what is.`,
     );
   });
+};
+
+/** A client that is still sending loses the answer when its connection is closed at once: it gets a moment to come to the end. */
+const readAway = (incoming: IncomingMessage, reply: FastifyReply): void => {
+  reply.removeHeader("connection");
+  incoming.resume();
+  const timer = setTimeout(() => incoming.destroy(), READ_AWAY_MS);
+  incoming.once("close", () => clearTimeout(timer));
 };
 
 /** What a request is about, for the start of a sentence: `backend "iris:v1"`. */

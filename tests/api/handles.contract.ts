@@ -69,7 +69,8 @@ export const describeHandles = (options: Pick<StartInLab, "env">): void => {
     });
 
     test("an unknown endpoint is waited for until the deadline", async () => {
-      const nobody = client.getHandle("nobody").options({ timeoutMs: 500 });
+      await client.status(); // a controller is there to say so
+      const nobody = client.getHandle("nobody").options({ timeoutMs: 1_500 });
       await expectError(Promise.resolve(nobody.invoke("shout", ["fish"])), "endpoint-unknown");
     });
 

@@ -1,4 +1,7 @@
-/** The controller exits after every other save, before its reply: what the calls promise holds all the same. */
+/** The controller exits after every other save, before its reply: what the calls promise holds all the same, only later. */
+import { vi } from "vitest";
 import { describeTraffic } from "../api/traffic.contract.ts";
+
+vi.setConfig({ testTimeout: 60_000 });
 
 describeTraffic({ env: { MAITRED_FAULT: "crash-after-save:0.5" } });

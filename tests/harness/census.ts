@@ -7,7 +7,7 @@ import { commandOf, isAlive, markedPids } from "./processes.ts";
 import { waitFor } from "./wait-for.ts";
 
 /** Longer than any short-lived process (a probe, a start that backs off) lives. */
-const SETTLE_DEADLINE_MS = 10_000;
+const SETTLE_DEADLINE_MS = 20_000;
 
 export const processesOf = (status: Status, kind: ProcessStatus["kind"]): readonly ProcessStatus[] =>
   status.processes.filter((process) => process.kind === kind && process.state !== "exited");

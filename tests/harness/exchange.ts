@@ -6,6 +6,7 @@ import { connect, type NetConnectOpts } from "node:net";
 import { waitFor } from "./wait-for.ts";
 
 const ANSWER_DEADLINE_MS = 10_000;
+const ATTEMPTS = 10;
 const PART = Buffer.alloc(64 * 1024, "x");
 const CHUNK = Buffer.concat([Buffer.from(`${PART.length.toString(16)}\r\n`), PART, Buffer.from("\r\n")]);
 
@@ -18,6 +19,16 @@ export interface Exchange {
 
 /** Connects, lets `talk` write, and answers what came back. */
 export const exchange = async (where: NetConnectOpts, talk: (exchange: Exchange) => void): Promise<string> => {
+  // Node throws an answer away that it has received and not read when a write fails; then only another attempt can tell.
+  for (let left = ATTEMPTS; left > 0; left -= 1) {
+    const text = await exchangeOnce(where, talk);
+    if (text !== "") return text;
+  }
+  throw new Error(`the server closed ${ATTEMPTS} connections without an answer`);
+};
+
+/** "": closed without an answer that could be read. */
+const exchangeOnce = async (where: NetConnectOpts, talk: (exchange: Exchange) => void): Promise<string> => {
   let text = "";
   let closed = false;
   const socket = connect(where, () =>
@@ -35,8 +46,10 @@ export const exchange = async (where: NetConnectOpts, talk: (exchange: Exchange)
   socket.on("close", () => {
     closed = true;
   });
+  const isWhole = (): boolean => /\r\n\r\n./s.test(text);
   try {
-    return await waitFor("the server answers", () => /\r\n\r\n./s.test(text) && text, ANSWER_DEADLINE_MS);
+    await waitFor("the server answers", () => isWhole() || closed, ANSWER_DEADLINE_MS);
+    return isWhole() ? text : "";
   } finally {
     socket.destroy();
   }
@@ -56,7 +69,7 @@ export const sendLargeBody = (where: NetConnectOpts, body: LargeBody): Promise<s
     const framing = isChunked ? "transfer-encoding: chunked" : `content-length: ${body.bytes}`;
     write(`${body.line} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n${framing}\r\n\r\n`);
     let sent = 0;
-    // One part at a time: a write to a connection that the server has closed would throw away an answer not yet read.
+    // One part at a time, so that an answer is seen before the next one is written.
     const next = (): void => {
       if (isOver() || sent >= body.bytes) return;
       sent += PART.length;

@@ -1,0 +1,94 @@
+/**
+ * When faults are over and some time has passed: every goal is settled, what runs is what is wanted, nothing else lives, and every router
+ * knows exactly that. Answers what is not at rest yet.
+ */
+import { ACTOR_FILE_VARIABLE } from "../../model/launch.ts";
+import type { ActorFile } from "../../model/places.ts";
+import type { World } from "../world.ts";
+import { type Facts, isSameJson } from "./facts.ts";
+
+export const unrest = (world: World, facts: Facts): readonly string[] => {
+  const { instance } = { instance: facts.instance() };
+  if (instance === undefined) return world.processes().filter((it) => it.facts.kind !== "client").map((it) => `${it.facts.name} lives`);
+  const pending = facts.goals().filter((goal) => goal.state === "pending");
+  const problems = pending.map(({ id, subject }) => `goal ${id} (${JSON.stringify(subject)}) is pending`);
+  if (facts.leader() === undefined && instance.phase === "running") problems.push("nobody leads");
+  problems.push(...backendProblems(facts), ...processProblems(world, facts));
+  if (instance.phase === "running") problems.push(...nodeProblems(world, facts), ...routerProblems(world, facts));
+  return problems;
+};
+
+const backendProblems = (facts: Facts): readonly string[] => {
+  if (facts.instance()?.phase !== "running") return [];
+  return facts.backends().flatMap((record) => {
+    if (facts.isAsWanted(record.tag)) return [];
+    // What failed stays as it is until somebody changes it.
+    const outcome = facts.goal(record.goal);
+    return outcome?.state === "failed" ? [] : [`backend ${record.tag} is not as wanted, its goal is ${outcome?.state}`];
+  });
+};
+
+const nodeProblems = (world: World, facts: Facts): readonly string[] =>
+  world.nodes.flatMap((node) => {
+    const proxies = facts.assignments().filter((it) => it.node === node.name && it.spec.kind === "proxy");
+    const ready = proxies.filter((it) => facts.countedStatus(it)?.state === "ready");
+    const wanted = facts.instance()?.http.proxiesPerNode ?? 0;
+    return [
+      ...(facts.node(node.name) === undefined ? [`${node.name} is not registered`] : []),
+      ...(node.ofKind("controller").length === 1 ? [] : [`${node.name} has ${node.ofKind("controller").length} controllers`]),
+      ...(ready.length === wanted && proxies.length === wanted ? [] : [`${node.name} has ${ready.length} proxies of ${proxies.length}`]),
+    ];
+  });
+
+/** Every living actor has a record that says so, and every record's word is true. */
+const processProblems = (world: World, facts: Facts): readonly string[] => {
+  const living = new Map<string, number>();
+  const problems: string[] = [];
+  const assigned = new Map(facts.assignments().map((it) => [it.actor as string, it]));
+  for (const node of world.nodes) {
+    for (const process of node.processes) {
+      const path = process.facts.env[ACTOR_FILE_VARIABLE];
+      if (path === undefined) continue;
+      const actor = node.disk.read<ActorFile>(path)?.assignment.actor ?? path;
+      living.set(actor, process.facts.identity.pid);
+      if (assigned.get(actor)?.node !== node.name) problems.push(`${actor} lives on ${node.name} without a record`);
+    }
+  }
+  for (const assignment of assigned.values()) {
+    const status = facts.countedStatus(assignment);
+    if (status === undefined) problems.push(`nothing that counts is known of ${assignment.actor}`);
+    else if (status.pid !== living.get(assignment.actor)) problems.push(`the status of ${assignment.actor} is not true`);
+    if (assignment.intent.kind !== "run") problems.push(`${assignment.actor} is still going`);
+  }
+  return problems;
+};
+
+const routerProblems = (world: World, facts: Facts): readonly string[] =>
+  [...world.routers].flatMap(({ name, kind, router }) => {
+    if (kind !== "proxy") return [];
+    const known = router.endpoints().endpoints.map(({ tag, traffic, shadows, backends }) => [
+      tag,
+      { traffic, shadows },
+      Object.entries(backends)
+        .map(([backend, { replicas }]) => [backend, replicas.map((it) => `${it.replica}/${it.incarnation}`).sort()])
+        .sort(),
+    ]);
+    const wanted = facts.endpoints().map(({ tag, traffic, shadows }) => [
+      tag,
+      { traffic, shadows },
+      [...new Set([...Object.keys(traffic), ...Object.keys(shadows)])].sort().map((backend) => [
+        backend,
+        facts
+          .replicasOf(backend)
+          .flatMap((replica) => {
+            const status = facts.countedStatus(replica);
+            return status?.state === "ready" ? [`${replica.actor}/${status.incarnation}`] : [];
+          })
+          .sort(),
+      ]),
+    ]);
+    const byTag = (a: unknown[], b: unknown[]) => (String(a[0]) < String(b[0]) ? -1 : 1);
+    return isSameJson(known.sort(byTag), wanted.sort(byTag))
+      ? []
+      : [`${name} knows ${JSON.stringify(known)} instead of ${JSON.stringify(wanted)}`];
+  });

@@ -1,0 +1,25 @@
+/** All checkers that look on while a world runs. What must hold at rest is asked for by itself (at-rest.ts). */
+import type { Call } from "../../model/calls.ts";
+import type { World } from "../world.ts";
+import { checkClosures } from "./closures.ts";
+import { Facts } from "./facts.ts";
+import { checkFences } from "./fences.ts";
+import { checkGoals } from "./goals.ts";
+import { checkHistory } from "./history.ts";
+import { checkOrderOfGoing } from "./order-of-going.ts";
+import { checkProcesses } from "./processes.ts";
+import { checkSnapshotOrder } from "./snapshot-order.ts";
+import { checkSurge } from "./surge.ts";
+
+export const watchOver = (world: World, callOf: (goalId: string) => Call | undefined): Facts => {
+  const facts = new Facts(world);
+  checkHistory(world, facts, callOf);
+  checkSurge(world, facts);
+  checkProcesses(world);
+  checkSnapshotOrder(world);
+  checkFences(world, facts);
+  checkGoals(world, facts);
+  checkClosures(world, facts);
+  checkOrderOfGoing(world, facts);
+  return facts;
+};

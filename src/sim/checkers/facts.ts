@@ -1,0 +1,119 @@
+/** The store's content as a checker reads it: records, parsed, as of the last commit. Omniscient: no delay, no fence. */
+import type { ActorStatus, Assignment, NodeRecord } from "../../model/actor.ts";
+import { type BackendConfig, resolveBackendConfig } from "../../model/backend-config.ts";
+import type { BackendRecord, EndpointRecord, GoalRecord, InstanceRecord, LeaderRecord } from "../../model/records.ts";
+import type { SimStore } from "../store/sim-store.ts";
+import type { World } from "../world.ts";
+
+interface Parsed {
+  readonly text: string;
+  readonly value: unknown;
+}
+
+export class Facts {
+  readonly #store: SimStore;
+  readonly #keys: World["keys"];
+  readonly #parsed = new Map<string, Parsed>();
+
+  constructor({ store, keys }: World) {
+    this.#store = store;
+    this.#keys = keys;
+  }
+
+  leader(): LeaderRecord | undefined {
+    return this.#one(this.#keys.leader);
+  }
+
+  instance(): InstanceRecord | undefined {
+    return this.#one(this.#keys.instance);
+  }
+
+  backend(tag: string): BackendRecord | undefined {
+    return this.#one(this.#keys.backend(tag));
+  }
+
+  endpoint(tag: string): EndpointRecord | undefined {
+    return this.#one(this.#keys.endpoint(tag));
+  }
+
+  goal(id: string): GoalRecord | undefined {
+    return this.#one(this.#keys.goal(id));
+  }
+
+  node(name: string): NodeRecord | undefined {
+    return this.#one(`${this.#keys.nodes}${name}`);
+  }
+
+  status({ node, actor }: Assignment): ActorStatus | undefined {
+    return this.#one(this.#keys.status(node, actor));
+  }
+
+  /** Its agent's word, while it counts. */
+  countedStatus(assignment: Assignment): ActorStatus | undefined {
+    const status = this.status(assignment);
+    return status !== undefined && this.node(status.node)?.incarnation === status.nodeIncarnation ? status : undefined;
+  }
+
+  backends(): readonly BackendRecord[] {
+    return this.#all(this.#keys.backends);
+  }
+
+  endpoints(): readonly EndpointRecord[] {
+    return this.#all(this.#keys.endpoints);
+  }
+
+  goals(): readonly GoalRecord[] {
+    return this.#all(this.#keys.goals);
+  }
+
+  assignments(): readonly Assignment[] {
+    return this.#all(this.#keys.assigns);
+  }
+
+  replicasOf(tag: string): readonly Assignment[] {
+    return this.assignments().filter(({ spec }) => spec.kind === "replica" && spec.backend === tag);
+  }
+
+  config(record: BackendRecord): BackendConfig {
+    return resolveBackendConfig(record.config);
+  }
+
+  /** Exactly the wanted replicas run, of this roll-out, with this configuration. */
+  isAsWanted(tag: string): boolean {
+    const record = this.backend(tag);
+    if (record === undefined) return false;
+    const replicas = this.replicasOf(tag);
+    return (
+      replicas.length === this.config(record).numReplicas &&
+      replicas.every((replica) => {
+        const status = this.countedStatus(replica);
+        const isCurrent = replica.intent.kind === "run" && replica.rollout === record.rollout;
+        return isCurrent && status?.state === "ready" && status.configRevision >= record.configRevision;
+      })
+    );
+  }
+
+  #one<T>(key: string): T | undefined {
+    const text = this.#store.get(key)?.value;
+    if (text === undefined) return undefined;
+    const known = this.#parsed.get(key);
+    if (known?.text === text) return known.value as T;
+    const value: unknown = JSON.parse(text);
+    this.#parsed.set(key, { text, value });
+    return value as T;
+  }
+
+  #all<T>(prefix: string): readonly T[] {
+    return this.#store.list(prefix).flatMap(({ key }) => this.#one<T>(key) ?? []);
+  }
+}
+
+/** Equal as JSON, whatever the order of keys. */
+export const isSameJson = (a: unknown, b: unknown): boolean => canonical(a) === canonical(b);
+
+const canonical = (value: unknown): string =>
+  JSON.stringify(value, (_, it: unknown) =>
+    typeof it === "object" && it !== null && !Array.isArray(it)
+      ? Object.fromEntries(Object.entries(it).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : it,
+  ) ?? "undefined";

@@ -1,0 +1,33 @@
+/** Replicas never go beyond target + surge: counted whenever one more is assigned, those on their way out included. */
+import { keyOf } from "../store/sim-store.ts";
+import type { World } from "../world.ts";
+import type { Facts } from "./facts.ts";
+
+export const checkSurge = (world: World, facts: Facts): void => {
+  world.on("commit", ({ changes, before }) => {
+    const grown = new Set<string>();
+    for (const [index, change] of changes.entries()) {
+      if (change.kind !== "put" || before[index] !== undefined || !keyOf(change).startsWith(world.keys.assigns)) continue;
+      const { spec } = JSON.parse(change.entry.value) as { readonly spec: { kind: string; backend?: string } };
+      if (spec.backend !== undefined) grown.add(spec.backend);
+    }
+    for (const tag of grown) {
+      const record = facts.backend(tag);
+      if (record === undefined) {
+        world.violate("surge", `a replica of ${tag} was assigned, and there is no such backend`);
+        continue;
+      }
+      const { numReplicas, maxSurge } = facts.config(record);
+      const most = record.deleting === undefined ? numReplicas + maxSurge : 0;
+      const processes = facts.replicasOf(tag).filter((replica) => {
+        const status = facts.countedStatus(replica);
+        if (status?.state !== "exited") return true;
+        const hasGivenUp = replica.spec.kind === "replica" && status.failedStarts >= replica.spec.config.maxStartAttempts;
+        return replica.intent.kind === "run" && !hasGivenUp;
+      });
+      if (processes.length > most) {
+        world.violate("surge", `${tag} has ${processes.length} replicas (${processes.map((it) => it.actor).join(", ")}), at most ${most} may be`);
+      }
+    }
+  });
+};

@@ -1,0 +1,3 @@
+import { describeUpdates } from "./updates.contract.ts";
+
+describeUpdates({});
