@@ -45,12 +45,17 @@ const main = async (): Promise<void> => {
   try {
     const rows = [...(await measureServing()), ...(await measureColdStarts())];
     const isJson = process.argv.includes("--json");
-    process.stdout.write(isJson ? rows.map((row) => `${JSON.stringify(row)}\n`).join("") : `${tableOf(rows)}\n`);
+    process.stdout.write(
+      isJson ? rows.map((row) => `${JSON.stringify(row, nullForAbsent)}\n`).join("") : `${tableOf(rows)}\n`,
+    );
   } finally {
     await endMarked(mark);
     rmSync(folder, { recursive: true, force: true });
   }
 };
+
+/** Every line has every field. */
+const nullForAbsent = (_key: string, value: unknown): unknown => (value === undefined ? null : value);
 
 const say = (text: string): void => {
   process.stderr.write(`${text}\n`);

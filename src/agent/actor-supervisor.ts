@@ -14,6 +14,7 @@ import {
   isMeantToRun,
   linkedActor,
   newActor,
+  recalledActor,
   reportedActor,
   spawnedActor,
   unlinkedActor,
@@ -78,15 +79,14 @@ export class ActorSupervisor {
   }
 
   #adopt(file: ActorFile): void {
-    const { ledger, supervision, clock } = this.#parts;
+    const { ledger, supervision } = this.#parts;
     const { actor } = file.assignment;
     const alive = this.#livingProcessOf(file);
     if (alive === undefined) this.#views.set(actor, deadActor(file));
     else {
       const known = { ...file, process: alive };
       if (file.process === undefined) ledger.note(known);
-      const ageMs = clock.timestamp() - file.startedAt;
-      this.#views.set(actor, adoptedActor(known, alive, { now: supervision.now(), ageMs }));
+      this.#views.set(actor, adoptedActor(known, alive, supervision.now()));
       this.#deaths.watch(alive, () => this.#exited(actor, alive, { code: undefined, signal: undefined }));
     }
     this.#touch(actor);
@@ -140,6 +140,12 @@ export class ActorSupervisor {
       this.#parts.log.info("actor-ready", { actor, pid: next.life.process.pid, incarnation: next.file?.incarnation });
     }
     this.#update(next);
+  }
+
+  /** The store's last word on an actor of an earlier life of the agent. */
+  recall(row: ActorStatus): void {
+    const view = this.#views.get(row.actor);
+    if (view !== undefined) this.#update(recalledActor(view, row, this.#parts.supervision.now()));
   }
 
   unlinked(actor: ActorName, link: ServerLink): void {

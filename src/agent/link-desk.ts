@@ -28,6 +28,7 @@ export class LinkDesk {
   readonly #parts: DeskParts;
   readonly #peers = new Map<ServerLink, Peer>();
   #leader: Leader | undefined;
+  #newestEpoch = 0;
 
   constructor(parts: DeskParts) {
     this.#parts = parts;
@@ -46,6 +47,8 @@ export class LinkDesk {
         if (peer.kind === "actor") supervisor.reported(peer.actor, message.report);
         return;
       case "leading":
+        // A controller re-sends what it said last whenever it dials in: meanwhile somebody else may lead.
+        if (message.leader.epoch < this.#newestEpoch) return;
         if (peer.kind === "controller" && keeper.led(link)) {
           onLead(message.leader);
           this.setLeader(message.leader);
@@ -74,6 +77,7 @@ export class LinkDesk {
   setLeader(leader: Leader | undefined): void {
     if (leader?.epoch === this.#leader?.epoch && leader?.address === this.#leader?.address) return;
     this.#leader = leader;
+    this.#newestEpoch = Math.max(this.#newestEpoch, leader?.epoch ?? 0);
     for (const link of this.#peers.keys()) link.send({ kind: "leader", leader });
   }
 

@@ -5,7 +5,7 @@
  * A store that does not hold our instance's record is not believed: an empty file in place of the real one must not kill anybody.
  */
 import { messageOf } from "../base/serve-error.ts";
-import type { Assignment, NodeRecord } from "../model/actor.ts";
+import type { ActorStatus, Assignment, NodeRecord } from "../model/actor.ts";
 import type { ActorName, InstanceId } from "../model/ids.ts";
 import type { Keys } from "../model/keys.ts";
 import { LEASE_RENEW_INTERVAL_MS, STORE_RETRY_MAX_MS, STORE_RETRY_MIN_MS } from "../model/limits.ts";
@@ -39,6 +39,11 @@ export interface SessionEvents {
   onPhase(phase: InstanceRecord["phase"] | "gone"): void;
   /** A controller of another node leads, or none of another node any more. */
   onForeignLeader(leader: Leader | undefined): void;
+}
+
+interface RunningSession {
+  end(error: unknown): void;
+  isOver(): boolean;
 }
 
 export class StoreSession {
@@ -143,7 +148,8 @@ export class StoreSession {
     const nodeIncarnation = ledger.nextNodeIncarnation();
     const rowOf = (actor: ActorName) => supervisor.rowOf(actor, { node: node.node, nodeIncarnation });
     const record = { ...node, incarnation: nodeIncarnation };
-    const registration = await register({ store, keys, record, rowOf });
+    const recall = (row: ActorStatus) => supervisor.recall(row);
+    const registration = await register({ store, keys, record, rowOf, recall });
     this.#registration = registration;
     log.info("node-registered", { nodeIncarnation, createRevision: registration.createRevision });
     this.#knowsInstance = false;
@@ -160,7 +166,11 @@ export class StoreSession {
     const registration = this.#registration!;
     const { nodeIncarnation } = registration;
     return new Promise<unknown>((resolve) => {
+      let isOver = false;
       const end = (error: unknown) => {
+        // The answer to a renewal may come when this session is over: the next one's parts are not its to end.
+        if (isOver) return;
+        isOver = true;
         this.#renewal?.cancel();
         this.#writer?.stop();
         this.#writer = undefined;
@@ -177,19 +187,20 @@ export class StoreSession {
         onEnd: end,
       });
       for (const actor of supervisor.actors()) this.#writer.changed(actor);
-      this.#renewLater(registration, end);
+      this.#renewLater(registration, { end, isOver: () => isOver });
     });
   }
 
-  #renewLater(registration: Registration, end: (error: unknown) => void): void {
+  #renewLater(registration: Registration, session: RunningSession): void {
     const { clock } = this.#parts;
+    if (session.isOver()) return;
     this.#renewal = clock.after(LEASE_RENEW_INTERVAL_MS, () => {
       registration.lease.keepAlive().then(
-        (isHeld) => (isHeld ? this.#renewLater(registration, end) : end(undefined)),
+        (isHeld) => (isHeld ? this.#renewLater(registration, session) : session.end(undefined)),
         (error: unknown) => {
           // One failed renewal is not the end of a lease; a lapsed one is the end of the session.
-          if (clock.now() < registration.lease.deadline()) this.#renewLater(registration, end);
-          else end(error);
+          if (clock.now() < registration.lease.deadline()) this.#renewLater(registration, session);
+          else session.end(error);
         },
       );
     });

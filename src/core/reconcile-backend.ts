@@ -4,7 +4,13 @@
  */
 import type { Assignment, Intent, ReplicaSpec } from "../model/actor.ts";
 import { type ActorName, actorName, type BackendTag } from "../model/ids.ts";
-import { MAX_ROWS_PER_STEP, RECONNECT_WINDOW_MS, SHUTDOWN_DRAIN_MS, WITHDRAW_WINDOW_MS } from "../model/limits.ts";
+import {
+  HEAR_NODES_WINDOW_MS,
+  MAX_ROWS_PER_STEP,
+  RECONNECT_WINDOW_MS,
+  SHUTDOWN_DRAIN_MS,
+  WITHDRAW_WINDOW_MS,
+} from "../model/limits.ts";
 import type { BackendRecord, InstanceRecord } from "../model/records.ts";
 import { type BackendPlan, type ObservedBackend, planBackend } from "./backend-plan.ts";
 import { utf8Length } from "./canonical.ts";
@@ -13,6 +19,7 @@ import { settleGoal } from "./goals.ts";
 import { judgeBackend, routersBehind } from "./judge-goals.ts";
 import { observeReplicas } from "./observed-replica.ts";
 import { type NodeLoad, placeActor } from "./placement.ts";
+import type { Withdrawal } from "./soft-state.ts";
 import type { View } from "./view.ts";
 
 export const reconcileBackend = (draft: Draft, tag: BackendTag): void => {
@@ -56,9 +63,26 @@ const withdrawalOf = (draft: Draft, actor: ActorName): "none" | "under way" | "c
   // Decided in this very turn: nobody has been told yet.
   if (withdrawal === undefined) return "under way";
   const { view, soft, now } = draft;
-  if (now.instant >= withdrawal.at + WITHDRAW_WINDOW_MS) return "complete";
+  if (now.instant >= withdrawal.at + HEAR_NODES_WINDOW_MS + WITHDRAW_WINDOW_MS) return "complete";
+  const told = toldOf(draft, actor, withdrawal);
+  if (told === undefined) return "under way";
+  if (now.instant >= told.at + WITHDRAW_WINDOW_MS) return "complete";
   if (!soft.life.first && now.instant < soft.life.startedAt + RECONNECT_WINDOW_MS) return "under way";
-  return routersBehind(view, soft, withdrawal.counter).length === 0 ? "complete" : "under way";
+  return routersBehind(view, soft, told.counter).length === 0 ? "complete" : "under way";
+};
+
+/** The snapshot by which every endpoint of the replica's backend is published without it; undefined: one is still held back. */
+const toldOf = ({ view, soft }: Draft, actor: ActorName, withdrawal: Withdrawal): Withdrawal | undefined => {
+  const spec = view.assignment(actor)?.spec;
+  if (spec?.kind !== "replica") return withdrawal;
+  let told = withdrawal;
+  for (const endpoint of view.endpointsOf(spec.backend)) {
+    const published = soft.published.get(endpoint);
+    const replicas = published?.closure?.backends[spec.backend]?.replicas;
+    if (published === undefined || replicas?.some(({ replica }) => replica === actor)) return undefined;
+    if (published.counter > told.counter) told = published;
+  }
+  return told;
 };
 
 /** Writes the plan down; answers why replicas could not be placed. */
@@ -100,7 +124,9 @@ const nextLook = (draft: Draft, seen: ObservedBackend): number => {
   const { soft, now } = draft;
   const ends = seen.replicas.map(({ actor }) => (soft.withdrawals.get(actor)?.at ?? now.instant) + WITHDRAW_WINDOW_MS);
   const reconnected = soft.life.startedAt + RECONNECT_WINDOW_MS;
-  return Math.min(...ends.filter((end) => end > now.instant), reconnected > now.instant ? reconnected : Infinity);
+  // Publications that were held back may come at any time.
+  const later = now.instant + WITHDRAW_WINDOW_MS;
+  return Math.min(...ends.filter((end) => end > now.instant), reconnected > now.instant ? reconnected : Infinity, later);
 };
 
 const tell = (draft: Draft, actor: ActorName, intent: Intent): void => {

@@ -4,7 +4,7 @@
  */
 import type { AgentEnd } from "../agent/agent.ts";
 import type { Call, Goal } from "../model/calls.ts";
-import { type InstanceName, type NodeName } from "../model/ids.ts";
+import type { InstanceName, NodeName } from "../model/ids.ts";
 import { keysOf } from "../model/keys.ts";
 import type { AgentLaunch } from "../model/launch.ts";
 import type { PollAnswer, PollRequest } from "../model/longpoll.ts";
@@ -33,6 +33,8 @@ export interface WorldOptions {
   /** 1: the embedded store's world. More: a cluster, any of whose nodes may lead. */
   readonly nodes: number;
   readonly effects: Effects;
+  /** Hears every line of the trace. */
+  readonly onLine?: ((line: string) => void) | undefined;
 }
 
 export interface WorldEvents {
@@ -64,7 +66,7 @@ const REBOOT_MS = { from: 2_000, to: 9_000 };
 export class World {
   readonly keys = keysOf(INSTANCE);
   readonly scheduler = new Scheduler(1_000);
-  readonly trace = new Trace();
+  readonly trace: Trace;
   readonly random: SeededRandom;
   readonly weather: Weather;
   readonly effects: Effects;
@@ -78,7 +80,8 @@ export class World {
   readonly #ended = new Map<NodeName, AgentEnd>();
   #violation: Violation | undefined;
 
-  constructor({ seed, nodes, effects }: WorldOptions) {
+  constructor({ seed, nodes, effects, onLine }: WorldOptions) {
+    this.trace = new Trace(onLine);
     this.random = new SeededRandom(seed);
     this.weather = new Weather(this.random.fork("weather"));
     this.effects = effects;
@@ -128,9 +131,16 @@ export class World {
     await this.scheduler.runTo(this.scheduler.now() + forMs, () => this.#violation !== undefined || until());
   }
 
-  /** Somebody starts the instance. */
+  /** Somebody starts the instance on its first node; the others join what is there then. */
   start(): void {
-    for (const node of this.nodes) this.startAgent(node, "asked");
+    const [first, ...others] = this.nodes;
+    if (first !== undefined) this.startAgent(first, "asked");
+    let hasJoined = false;
+    this.on("commit", () => {
+      if (hasJoined || this.store.get(this.keys.instance) === undefined) return;
+      hasJoined = true;
+      for (const node of others) this.startAgent(node, "asked");
+    });
   }
 
   startAgent(node: SimNode, why: "asked" | "rescue"): void {

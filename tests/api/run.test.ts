@@ -1,6 +1,7 @@
 /** `maitred run`: an app file served in the foreground, by an instance that ends with the command. */
 import { expect, test } from "vitest";
-import { type RunningCommand, spawnMaitred } from "../harness/command.ts";
+import type { Status } from "../../src/model/status.ts";
+import { maitred, type RunningCommand, spawnMaitred } from "../harness/command.ts";
 import { fixture } from "../harness/echo.ts";
 import { ask } from "../harness/http.ts";
 import { START_DEADLINE_MS, useLab } from "../harness/lab.ts";
@@ -73,6 +74,24 @@ test("a second signal ends it at once, and nothing is left either", async () => 
   expect(await command.ended(5_000)).toMatchObject({ status: 1 });
   await open;
   await waitFor("nothing is left", () => lab().leftovers().length === 0, 15_000);
+}, 40_000);
+
+test("a signal while the app still starts ends the command cleanly, with no error and nothing left", async () => {
+  const name = lab().name("slow");
+  const command = spawnMaitred(["run", fixture("apps/slow-start.ts").pathname, "--port", "0", "--instance", name]);
+  await waitFor(
+    "its replica is starting",
+    async () => {
+      const status = await maitred(["status", "--json", "--instance", name]);
+      return status.status === 0 && status.json<Status>().processes.some(({ kind }) => kind === "replica");
+    },
+    START_DEADLINE_MS,
+  );
+  command.kill("SIGINT");
+  const { status, stderr } = await command.ended();
+  expect(status).toBe(0);
+  expect(stderr).not.toMatch(/^error/m);
+  await nothingLeft();
 }, 40_000);
 
 test("PORT and HOST are the environment's way to say where, and a flag goes before them", async () => {

@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import { censusOf, processesOf, settled, theOne } from "../harness/census.ts";
 import { serveEcho } from "../harness/echo.ts";
+import { follow } from "../harness/follow.ts";
 import { useLab } from "../harness/lab.ts";
 import { isGood, startLoad } from "../harness/load.ts";
 import { commandOf, kill, markedPids } from "../harness/processes.ts";
@@ -49,11 +50,34 @@ test("kill -9 of the agent: no request fails, and the next one has adopted every
   }
 }, 40_000);
 
+test("kill -9 of the agent, and of the next one before it has heard from anybody: nothing that is published is withdrawn", async () => {
+  const echo = await serveEcho(lab(), { replicas: 2 });
+  const follower = follow(echo, "echo");
+  const before = await settled(lab(), echo);
+  const load = startLoad({ url: echo.echoUrl, perSecond: PER_SECOND });
+  await load.more(50);
+
+  for (const _round of [1, 2, 3]) {
+    const agent = theOne(await echo.status(), "agent");
+    kill(agent.pid);
+    await waitFor(
+      "the next agent is registered",
+      async () => theOne(await echo.status(), "agent").pid !== agent.pid,
+      RESTART_DEADLINE_MS,
+    );
+  }
+  const after = await settled(lab(), echo);
+  expect(censusOf(after, everybodyElse)).toEqual(censusOf(before, everybodyElse));
+  expect((await load.stop()).filter((sent) => !isGood(sent))).toEqual([]);
+  await follower.expectAtLeast(2);
+}, 40_000);
+
 test("SIGSTOP of the agent for 10 s: no request fails, no second agent runs, and it goes on with nothing started twice", async () => {
   const echo = await serveEcho(lab(), { replicas: 2, proxies: 2 });
   const load = startLoad({ url: echo.echoUrl, perSecond: PER_SECOND });
   await load.more(50);
   const before = await settled(lab(), echo);
+  const follower = follow(echo, "echo");
   const agent = theOne(before, "agent");
   const agentCommand = commandOf(agent.pid).split(" ").slice(0, 2).join(" ");
 
@@ -77,4 +101,5 @@ test("SIGSTOP of the agent for 10 s: no request fails, no second agent runs, and
 
   expect((await load.stop()).filter((sent) => !isGood(sent))).toEqual([]);
   expect(echo.ledger.twice()).toEqual([]);
+  await follower.expectAtLeast(2);
 }, 60_000);

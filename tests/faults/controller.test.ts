@@ -7,6 +7,7 @@ import { ordinalOf } from "../../src/model/ids.ts";
 import type { Status } from "../../src/model/status.ts";
 import { censusOf, settled, theOne } from "../harness/census.ts";
 import { ECHO, type EchoInstance, serveEcho } from "../harness/echo.ts";
+import { type Follower, follow } from "../harness/follow.ts";
 import { useLab } from "../harness/lab.ts";
 import { isGood, type Load, startLoad } from "../harness/load.ts";
 import { kill } from "../harness/processes.ts";
@@ -18,11 +19,17 @@ const BACK_MS = 1_000;
 const REPLACED_MS = 6_000;
 const STOPPED_MS = 10_000;
 
-const serveUnderLoad = async (): Promise<{ readonly echo: EchoInstance; readonly load: Load }> => {
+interface UnderLoad {
+  readonly echo: EchoInstance;
+  readonly load: Load;
+  readonly follower: Follower;
+}
+
+const serveUnderLoad = async (): Promise<UnderLoad> => {
   const echo = await serveEcho(lab(), { replicas: 2, proxies: 2 });
   const load = startLoad({ url: echo.echoUrl, perSecond: PER_SECOND });
   await load.more(50);
-  return { echo, load };
+  return { echo, load, follower: follow(echo, "echo") };
 };
 
 const isAnotherController = async (echo: EchoInstance, pid: number): Promise<boolean> =>
@@ -32,7 +39,7 @@ const replicaNames = (status: Status): readonly string[] =>
   status.processes.filter((process) => process.kind === "replica").map((process) => process.name);
 
 test("kill -9 of the controller: no request fails, calls made meanwhile take effect once, it is back with the same state", async () => {
-  const { echo, load } = await serveUnderLoad();
+  const { echo, load, follower } = await serveUnderLoad();
   const { client } = echo;
 
   for (const round of [1, 2, 3]) {
@@ -73,10 +80,11 @@ test("kill -9 of the controller: no request fails, calls made meanwhile take eff
 
   expect((await load.stop()).filter((sent) => !isGood(sent))).toEqual([]);
   expect(echo.ledger.twice()).toEqual([]);
+  await follower.expectAtLeast(2);
 }, 60_000);
 
 test("SIGSTOP of the controller for 10 s: no request fails, it is replaced within 6 s, and what resumes changes nothing", async () => {
-  const { echo, load } = await serveUnderLoad();
+  const { echo, load, follower } = await serveUnderLoad();
   const before = await settled(lab(), echo);
   const stopped = theOne(before, "controller").pid;
 
@@ -102,6 +110,7 @@ test("SIGSTOP of the controller for 10 s: no request fails, it is replaced withi
 
   expect((await load.stop()).filter((sent) => !isGood(sent))).toEqual([]);
   expect(echo.ledger.twice()).toEqual([]);
+  await follower.expectAtLeast(2);
 }, 60_000);
 
 interface Named {

@@ -5,6 +5,7 @@ import { expect, test } from "vitest";
 import { stateFiles } from "../../src/model/places.ts";
 import { censusOf, processesOf, settled, theOne } from "../harness/census.ts";
 import { serveEcho } from "../harness/echo.ts";
+import { follow } from "../harness/follow.ts";
 import { useLab } from "../harness/lab.ts";
 import { isGood, startLoad } from "../harness/load.ts";
 import { kill } from "../harness/processes.ts";
@@ -20,6 +21,7 @@ test("kill -9 of controller, agent and one of two proxies together: running endp
   const load = startLoad({ url: echo.echoUrl, perSecond: PER_SECOND });
   await load.more(50);
   const before = await settled(lab(), echo);
+  const follower = follow(echo, "echo");
   const [victim, survivor] = processesOf(before, "proxy");
   const dead = [theOne(before, "controller").pid, theOne(before, "agent").pid, victim?.pid ?? 0];
 
@@ -50,6 +52,7 @@ test("kill -9 of controller, agent and one of two proxies together: running endp
   );
   expect(unexplained).toEqual([]);
   expect(echo.ledger.twice()).toEqual([]);
+  await follower.expectAtLeast(2);
 }, 60_000);
 
 test("controller and agent dead and the store unreadable: running endpoints answer, and with the store back everything heals", async () => {
@@ -57,6 +60,7 @@ test("controller and agent dead and the store unreadable: running endpoints answ
   const load = startLoad({ url: echo.echoUrl, perSecond: PER_SECOND });
   await load.more(50);
   const before = await settled(lab(), echo);
+  const follower = follow(echo, "echo");
 
   const restore = makeUnreadable(stateFiles(echo.stateDir).store);
   for (const kind of ["controller", "agent"] as const) kill(theOne(before, kind).pid);
@@ -70,6 +74,7 @@ test("controller and agent dead and the store unreadable: running endpoints answ
   expect(after.endpoints).toEqual(before.endpoints);
   expect((await load.stop()).filter((sent) => !isGood(sent))).toEqual([]);
   expect(echo.ledger.twice()).toEqual([]);
+  await follower.expectAtLeast(2);
 }, 90_000);
 
 /** Puts a folder in the store file's place: unreadable for everybody, root included. The answer puts the file back. */

@@ -128,7 +128,7 @@ class World {
       const begun =
         this.living === undefined
           ? deadActor(this.disk)
-          : adoptedActor(this.disk, processOf(this.living), { now: this.now, ageMs: 0 });
+          : adoptedActor(this.disk, processOf(this.living), this.now);
       this.view = { ...begun, wanted };
     }
   }

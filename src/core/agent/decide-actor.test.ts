@@ -148,7 +148,7 @@ describe("an actor with a process", () => {
 
   it("is told by the next agent what it may have missed, after it has reported what it has", () => {
     const file = fileOf(assignment(run, 5), 1);
-    const adopted = { ...adoptedActor(file, processOf(1), { now: 0, ageMs: 0 }), wanted: assigned(run, 5) };
+    const adopted = { ...adoptedActor(file, processOf(1), 0), wanted: assigned(run, 5) };
     const linked = linkedActor(adopted);
     expect(decideActor(linked, at(0)).steps).toEqual([]);
     const steps = decideActor(reportedActor(linked, report("ready", 4), 0), at(0)).steps;
@@ -170,9 +170,9 @@ describe("an actor with a process", () => {
 
   it("is killed when it does not get ready in time, measured from its start in an earlier agent's life", () => {
     const file = fileOf(assignment(), 1);
-    const adopted = { ...adoptedActor(file, processOf(1), { now: 10_000, ageMs: 900 }), wanted: assigned() };
-    expect(decideActor(adopted, at(10_050)).steps).toEqual([]);
-    expect(decideActor(adopted, at(10_100)).steps).toEqual([{ kind: "kill", reason: "start-timeout" }]);
+    const adopted = { ...adoptedActor(file, processOf(1), 10_000), wanted: assigned() };
+    expect(decideActor(adopted, at(10_950)).steps).toEqual([]);
+    expect(decideActor(adopted, at(11_000)).steps).toEqual([{ kind: "kill", reason: "start-timeout" }]);
   });
 
   it("is not dead because its link is", () => {

@@ -12,7 +12,13 @@ import type { World } from "../world.ts";
 export const runAgent = (world: World, node: SimNode, process: SimProcess, launch: AgentLaunch): void => {
   const { stateDir, runDir, disk } = node;
   const { effects, random } = world;
-  const files = { disk, process, effects, stateDir, runDir, storeElsewhere: () => world.isCluster };
+  const files = {
+    ...{ disk, process, effects, stateDir, runDir },
+    storeElsewhere: () => world.isCluster,
+    onStateRemoved: () => {
+      if (!world.isCluster) world.store.txn({ compare: [], then: [{ kind: "deletePrefix", prefix: "" }] }, undefined);
+    },
+  };
   const agent = new Agent(
     {
       clock: process.clock,

@@ -2,14 +2,15 @@
  * When faults are over and some time has passed: every goal is settled, what runs is what is wanted, nothing else lives, and every router
  * knows exactly that. Answers what is not at rest yet.
  */
+import type { Assignment } from "../../model/actor.ts";
 import { ACTOR_FILE_VARIABLE } from "../../model/launch.ts";
 import type { ActorFile } from "../../model/places.ts";
 import type { World } from "../world.ts";
 import { type Facts, isSameJson } from "./facts.ts";
 
 export const unrest = (world: World, facts: Facts): readonly string[] => {
-  const { instance } = { instance: facts.instance() };
-  if (instance === undefined) return world.processes().filter((it) => it.facts.kind !== "client").map((it) => `${it.facts.name} lives`);
+  const instance = facts.instance();
+  if (instance === undefined) return world.processes().map((it) => `${it.facts.name} lives`);
   const pending = facts.goals().filter((goal) => goal.state === "pending");
   const problems = pending.map(({ id, subject }) => `goal ${id} (${JSON.stringify(subject)}) is pending`);
   if (facts.leader() === undefined && instance.phase === "running") problems.push("nobody leads");
@@ -22,10 +23,15 @@ const backendProblems = (facts: Facts): readonly string[] => {
   if (facts.instance()?.phase !== "running") return [];
   return facts.backends().flatMap((record) => {
     if (facts.isAsWanted(record.tag)) return [];
-    // What failed stays as it is until somebody changes it.
+    // What failed stays as it is until somebody changes it: a change that was refused, a replica whose starts were given up.
     const outcome = facts.goal(record.goal);
-    return outcome?.state === "failed" ? [] : [`backend ${record.tag} is not as wanted, its goal is ${outcome?.state}`];
+    return outcome?.state === "failed" || facts.replicasOf(record.tag).some((it) => hasGivenUp(facts, it)) ? [] : [`backend ${record.tag} is not as wanted, its goal is ${outcome?.state}`];
   });
+};
+
+const hasGivenUp = (facts: Facts, replica: Assignment): boolean => {
+  const failedStarts = facts.countedStatus(replica)?.failedStarts ?? 0;
+  return replica.spec.kind === "replica" && failedStarts >= replica.spec.config.maxStartAttempts;
 };
 
 const nodeProblems = (world: World, facts: Facts): readonly string[] =>

@@ -9,6 +9,7 @@ import { checkHistory } from "./history.ts";
 import { checkOrderOfGoing } from "./order-of-going.ts";
 import { checkProcesses } from "./processes.ts";
 import { checkSnapshotOrder } from "./snapshot-order.ts";
+import { checkSteadiness } from "./steadiness.ts";
 import { checkSurge } from "./surge.ts";
 
 export const watchOver = (world: World, callOf: (goalId: string) => Call | undefined): Facts => {
@@ -21,5 +22,6 @@ export const watchOver = (world: World, callOf: (goalId: string) => Call | undef
   checkGoals(world, facts);
   checkClosures(world, facts);
   checkOrderOfGoing(world, facts);
+  checkSteadiness(world, facts);
   return facts;
 };

@@ -18,11 +18,13 @@ interface Watched {
 
 export const checkGoals = (world: World, facts: Facts): void => {
   const pending = new Map<string, Watched>();
+  /** Backends that had replicas before the present commit: one transaction may end a deletion and begin a creation. */
+  let occupied = new Set<string>();
 
   const isTrue = ({ subject }: GoalRecord): boolean => {
     if (subject.kind === "backend") {
       return subject.until === "gone"
-        ? facts.replicasOf(subject.tag).length === 0
+        ? facts.replicasOf(subject.tag).length === 0 || !occupied.has(subject.tag)
         : facts.isAsWanted(subject.tag);
     }
     if (subject.kind === "instance") return facts.assignments().length === 0;
@@ -89,5 +91,6 @@ export const checkGoals = (world: World, facts: Facts): void => {
       judge(goal, pending.get(goal.id));
       pending.delete(goal.id);
     }
+    occupied = new Set(facts.assignments().flatMap(({ spec }) => (spec.kind === "replica" ? [spec.backend] : [])));
   });
 };

@@ -13,6 +13,7 @@ import { type Facts, isSameJson } from "./facts.ts";
 
 interface Backend {
   readonly code: unknown;
+  /** Compared with its defaults: saying what is so anyway changes nothing. */
   readonly config: BackendConfigInput;
   readonly rollout: number;
   readonly isDeleting: boolean;
@@ -50,7 +51,7 @@ export const checkHistory = (world: World, facts: Facts, callOf: (goalId: string
       const wanted = backends.get(tag);
       // The last transaction of a deletion needs no call.
       if (saved === undefined && wanted?.isDeleting === true) backends.delete(tag);
-      else if (!isSameJson(backendOf(saved), wanted)) differs(`backend ${tag}`, backendOf(saved), wanted);
+      else if (!isSameJson(resolved(backendOf(saved)), resolved(wanted))) differs(`backend ${tag}`, backendOf(saved), wanted);
     } else if (key.startsWith(keys.endpoints)) {
       const tag = key.slice(keys.endpoints.length);
       const saved = endpointOf(facts.endpoint(tag));
@@ -105,6 +106,9 @@ const backendOf = (record: BackendRecord | undefined): Backend | undefined =>
     isDeleting: record.deleting !== undefined,
   };
 
+const resolved = (backend: Backend | undefined) =>
+  backend && { ...backend, config: resolveBackendConfig(backend.config) };
+
 const endpointOf = (record: EndpointRecord | undefined): Endpoint | undefined =>
   record && { spec: record.spec, traffic: record.traffic, shadows: record.shadows };
 
@@ -154,8 +158,9 @@ const foldEndpoint = (endpoints: Map<string, Endpoint>, call: Call): void => {
       return;
     case "shadowTraffic": {
       if (known === undefined) return;
-      const shadows = Object.entries({ ...known.shadows, [call.backend]: call.proportion });
-      endpoints.set(call.tag, { ...known, shadows: Object.fromEntries(shadows.filter(([, share]) => share > 0)) });
+      const shadows: Record<string, number> = { ...known.shadows, [call.backend]: call.proportion };
+      if (call.proportion === 0) delete shadows[call.backend];
+      endpoints.set(call.tag, { ...known, shadows });
       return;
     }
     default:

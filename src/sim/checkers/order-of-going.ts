@@ -1,6 +1,7 @@
 /**
  * Out of the published set first, drained next: when a replica is told to drain, no router whose poll waits at the leading controller
- * still holds it. (A poll that waits is answered at once when something is withdrawn; who does not poll was given its time.)
+ * still holds it. (A poll that waits is answered at once when something is withdrawn; who does not poll was given its time. A router that
+ * the present life has told nothing yet waits for silent nodes to be heard: it is not counted.)
  */
 import type { Assignment } from "../../model/actor.ts";
 import { keyOf } from "../store/sim-store.ts";
@@ -15,21 +16,30 @@ export const checkOrderOfGoing = (world: World, facts: Facts): void => {
       const was = before[index];
       if (change.kind !== "put" || was === undefined || !keyOf(change).startsWith(world.keys.assigns)) continue;
       const from = (JSON.parse(was.value) as Assignment).intent.kind;
-      const { actor, intent, spec } = JSON.parse(change.entry.value) as Assignment;
+      const assignment = JSON.parse(change.entry.value) as Assignment;
+      const { actor, intent, spec } = assignment;
       if (from !== "run" || intent.kind !== "drain" || spec.kind !== "replica") continue;
       if (facts.instance()?.phase !== "running") continue;
-      checkHolders(world, actor, writer);
+      // One that has just died serves nobody, whoever still knows it.
+      const status = facts.countedStatus(assignment);
+      if (status?.state === "ready") checkHolders(world, { actor, incarnation: status.incarnation }, writer);
     }
   });
 };
 
-const checkHolders = (world: World, actor: string, writer: string | undefined): void => {
+const checkHolders = (
+  world: World,
+  { actor, incarnation }: { readonly actor: string; readonly incarnation: number },
+  writer: string | undefined,
+): void => {
+  const epoch = world.store.get(world.keys.leader)?.createRevision;
   for (const { router, waitsAt, name, process } of world.routers) {
     if (waitsAt?.facts.name !== writer || process.isStopped) continue;
+    if (router.snapshots().applied.epoch !== epoch) continue;
     const holds = router
       .endpoints()
       .endpoints.some(({ backends }) =>
-        Object.values(backends).some(({ replicas }) => replicas.some(({ replica }) => replica === actor)),
+        Object.values(backends).some(({ replicas }) => replicas.some((it) => it.replica === actor && it.incarnation === incarnation)),
       );
     if (holds) world.violate(NAME, `${actor} was told to drain while ${name}, whose poll waits, still sends to it`);
   }

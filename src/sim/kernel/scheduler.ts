@@ -36,7 +36,7 @@ export class Scheduler {
   }
 
   at(instant: Instant, run: () => void): Timer {
-    const event: Event = { at: Math.max(instant, this.#now), order: this.#order, run };
+    const event: Event = { at: Math.max(onGrid(instant), this.#now), order: this.#order, run };
     this.#order += 1;
     this.#push(event);
     return {
@@ -98,6 +98,9 @@ export class Scheduler {
     heap[index] = last;
   }
 }
+
+/** Instants are multiples of 2^-10 ms: their sums and differences are exact, so that a wait until an instant ends at it and not before. */
+const onGrid = (instant: Instant): Instant => Math.ceil(instant * 1024) / 1024;
 
 const isBefore = (a: Event, b: Event): boolean => a.at < b.at || (a.at === b.at && a.order < b.order);
 

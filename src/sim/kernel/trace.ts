@@ -9,12 +9,18 @@ const KEPT_LINES = 120;
 export class Trace {
   readonly #hash = createHash("sha256");
   readonly #lines: string[] = [];
+  readonly #onLine: ((line: string) => void) | undefined;
   #count = 0;
+
+  constructor(onLine?: (line: string) => void) {
+    this.#onLine = onLine;
+  }
 
   note(atMs: number, who: string, what: string): void {
     const line = `${atMs.toFixed(3)} ${who} ${what}`;
     this.#hash.update(line);
     this.#count += 1;
+    this.#onLine?.(line);
     this.#lines.push(line);
     if (this.#lines.length > 2 * KEPT_LINES) this.#lines.splice(0, KEPT_LINES);
   }

@@ -18,6 +18,8 @@ export interface FilesOf {
   readonly runDir: string;
   /** Where the store is no file of this node it is always there. */
   readonly storeElsewhere: () => boolean;
+  /** The store's file is gone, where it is a file of this node. */
+  readonly onStateRemoved: () => void;
 }
 
 export const openLedger = (of: FilesOf): ActorLedger => {
@@ -66,6 +68,10 @@ export const openFolders = (of: FilesOf): InstanceFolders => {
     trimLogs: () => {},
     touchRun: () => {},
     clearRun: () => void act(of, "end of the run folder", () => disk.deleteFolder(runDir)),
-    removeState: () => void act(of, "end of the state folder", () => disk.deleteFolder(stateDir)),
+    removeState: () =>
+      void act(of, "end of the state folder", () => {
+        disk.deleteFolder(stateDir);
+        of.onStateRemoved();
+      }),
   };
 };

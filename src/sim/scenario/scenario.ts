@@ -1,0 +1,158 @@
+/**
+ * A fixed sequence of calls and events on one node, with crashes at chosen effects. Every effect of the controller and of the agent is a
+ * pair of moments, before and after it; whoever is killed there is started again as in life. Afterwards everything must be at rest, and
+ * what is saved must be what no crash leaves.
+ */
+import { ServeError } from "../../base/serve-error.ts";
+import { unrest } from "../checkers/at-rest.ts";
+import { watchOver } from "../checkers/checkers.ts";
+import type { Facts } from "../checkers/facts.ts";
+import { CrashPlan } from "../kernel/effects.ts";
+import type { ProcessKind } from "../kernel/sim-process.ts";
+import { type CallBody, Clients } from "../swarm/clients.ts";
+import { type Violation, World } from "../world.ts";
+
+export type Step =
+  | CallBody
+  /** A replica of this backend dies. */
+  | { readonly kind: "killReplica"; readonly backend: string }
+  /** Somebody starts the instance again. */
+  | { readonly kind: "start" };
+
+export interface ScenarioOptions {
+  readonly seed: string;
+  readonly steps: readonly Step[];
+  /** Whose effects are moments for a crash. */
+  readonly crashes: readonly ProcessKind[];
+  readonly crashAt: readonly number[];
+  /** Hears every line of the trace. */
+  readonly onLine?: (line: string) => void;
+}
+
+export interface ScenarioResult {
+  readonly violation: Violation | undefined;
+  /** All moments that came, in order. */
+  readonly moments: readonly string[];
+  /** `createBackend reached`, for each call; and what is saved in the end. */
+  readonly outcomes: readonly string[];
+  readonly saved: unknown;
+  readonly traceHash: string;
+}
+
+/** Virtual time that one step may take, whatever crashes: a few leases, windows and restarts with their pauses. */
+const STEP_MS = 90_000;
+const LOOK_MS = 250;
+
+export const runScenario = async ({
+  seed,
+  steps,
+  crashes,
+  crashAt,
+  onLine,
+}: ScenarioOptions): Promise<ScenarioResult> => {
+  const plan = new CrashPlan((process) => crashes.includes(process.facts.kind), crashAt);
+  const world = new World({ seed, nodes: 1, effects: plan, onLine });
+  const clients = new Clients(world, 0);
+  const facts = watchOver(world, (id) => clients.callOf(id));
+  world.start();
+  await untilHolds(world, "the instance runs", () => facts.instance() !== undefined && unrest(world, facts).length === 0);
+  plan.isActive = true;
+  const outcomes: string[] = [];
+  for (const step of steps) outcomes.push(`${step.kind} ${await play({ world, clients, facts }, step)}`);
+  await untilHolds(world, "everything is at rest", () => unrest(world, facts).length === 0);
+  plan.isActive = false;
+  return {
+    violation: world.violation,
+    moments: plan.labels,
+    outcomes,
+    saved: savedOf(facts),
+    traceHash: world.trace.hash(),
+  };
+};
+
+interface Stage {
+  readonly world: World;
+  readonly clients: Clients;
+  readonly facts: Facts;
+}
+
+const play = async ({ world, clients, facts }: Stage, step: Step): Promise<string> => {
+  const [node] = world.nodes;
+  if (step.kind === "start") {
+    await untilHolds(world, "it runs again", () => {
+      if (facts.instance()?.phase === "running") return unrest(world, facts).length === 0;
+      // Who starts an instance tries again when the agent dies over it.
+      world.startAgent(node!, "asked");
+      return false;
+    });
+    return "done";
+  }
+  if (step.kind === "killReplica") {
+    const replica = node!.ofKind("replica").at(-1);
+    replica?.end({ code: undefined, signal: "SIGKILL" });
+    await untilHolds(world, "the replica is back", () => unrest(world, facts).length === 0);
+    return "done";
+  }
+  let outcome: string | undefined;
+  const sent = clients.send(step, "never");
+  const id = [...clients.calls.keys()].at(-1)!;
+  sent.then(
+    (answer) => {
+      outcome = answer.kind === "goal" ? "goal" : answer.code;
+    },
+    (error: unknown) => world.violate("clients", String(error)),
+  );
+  const ends = step.kind === "stop" || step.kind === "shutdown";
+  await untilHolds(world, `${step.kind} is settled`, () => {
+    if (ends) return world.hasEnded(node!);
+    const goal = facts.goal(id);
+    if (outcome !== undefined && outcome !== "goal") return true;
+    return outcome === "goal" && goal !== undefined && goal.state !== "pending";
+  });
+  return ends ? (facts.instance()?.phase ?? "erased") : (facts.goal(id)?.state ?? outcome ?? "unanswered");
+};
+
+const untilHolds = async (world: World, what: string, holds: () => boolean): Promise<void> => {
+  const deadline = world.scheduler.now() + STEP_MS;
+  while (world.violation === undefined && !holds()) {
+    if (world.scheduler.now() >= deadline) world.violate("scenario", `did not come true within ${STEP_MS} ms: ${what}`);
+    await world.run(LOOK_MS);
+  }
+};
+
+/** What must not depend on crashes: no times, no processes, no ordinals. */
+const savedOf = (facts: Facts): unknown => ({
+  phase: facts.instance()?.phase,
+  backends: facts.backends().map(({ tag, code, config, rollout, deleting }) => ({ tag, code, config, rollout, deleting })),
+  endpoints: facts.endpoints().map(({ tag, traffic, shadows }) => ({ tag, traffic, shadows })),
+  goals: facts.goals().map(({ id, state }) => ({ id, state })),
+  replicas: facts.assignments().map(({ spec, intent }) => [spec.kind, spec.kind === "replica" ? spec.backend : "", intent.kind]).sort(),
+});
+
+/** Runs the scenario without a crash, then once for each of its moments. Answers what differed, with the moment's name. */
+export const crashEverywhere = async (
+  options: Omit<ScenarioOptions, "crashAt">,
+  crashPoints: (moments: number) => readonly (readonly number[])[] = everyMoment,
+): Promise<{ readonly runs: number; readonly problems: readonly string[] }> => {
+  const wanted = await runScenario({ ...options, crashAt: [] });
+  if (wanted.violation !== undefined) {
+    throw new ServeError("internal", `without a crash: ${wanted.violation.checker}: ${wanted.violation.message}`);
+  }
+  const problems: string[] = [];
+  const points = crashPoints(wanted.moments.length);
+  for (const crashAt of points) {
+    const found = await runScenario({ ...options, crashAt });
+    const where = crashAt.map((moment) => `${moment} (${found.moments[moment] ?? "never came"})`).join(" and ");
+    const { violation } = found;
+    if (violation !== undefined) problems.push(`crash at ${where}: ${violation.checker}: ${violation.message}`);
+    else {
+      for (const part of ["outcomes", "saved"] as const) {
+        const [is, was] = [JSON.stringify(found[part]), JSON.stringify(wanted[part])];
+        if (is !== was) problems.push(`crash at ${where}: ${part} are ${is}, without it ${was}`);
+      }
+    }
+  }
+  return { runs: points.length, problems };
+};
+
+const everyMoment = (moments: number): readonly (readonly number[])[] => Array.from({ length: moments }, (_, at) => [at]);

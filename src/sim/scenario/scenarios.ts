@@ -1,0 +1,91 @@
+/** The scenarios that crashes are tried on: together they hold every call and every path of a reconcile. */
+import type { BackendConfigInput } from "../../model/backend-config.ts";
+import type { CodeRef } from "../../model/code-ref.ts";
+import type { BackendTag, EndpointTag } from "../../model/ids.ts";
+import type { Step } from "./scenario.ts";
+
+const CODE: CodeRef = { kind: "export", module: "file:///app/code.ts", export: "Thing", args: [] };
+const QUICK = { startMs: 10, drainMs: 10 };
+
+const create = (tag: string, config: BackendConfigInput = {}): Step => ({
+  kind: "createBackend",
+  tag: tag as BackendTag,
+  code: CODE,
+  config: { userConfig: QUICK, ...config },
+});
+const update = (tag: string, config: BackendConfigInput): Step => ({
+  kind: "updateBackendConfig",
+  tag: tag as BackendTag,
+  config,
+});
+const restart = (tag: string): Step => ({ kind: "restartBackend", tag: tag as BackendTag });
+const remove = (tag: string, force = false): Step => ({ kind: "deleteBackend", tag: tag as BackendTag, force });
+const endpoint = (tag: string, traffic: Readonly<Record<string, number>>): Step => ({
+  kind: "createEndpoint",
+  tag: tag as EndpointTag,
+  spec: {
+    route: `/${tag}`,
+    methods: undefined,
+    stripPrefix: false,
+    idempotent: false,
+    timeoutMs: undefined,
+    expose: [],
+  },
+  traffic,
+  shadows: {},
+});
+const removeEndpoint = (tag: string): Step => ({ kind: "deleteEndpoint", tag: tag as EndpointTag });
+const traffic = (tag: string, shares: Readonly<Record<string, number>>): Step => ({
+  kind: "setTraffic",
+  tag: tag as EndpointTag,
+  traffic: shares,
+});
+const shadow = (tag: string, backend: string, proportion: number): Step => ({
+  kind: "shadowTraffic",
+  tag: tag as EndpointTag,
+  backend: backend as BackendTag,
+  proportion,
+});
+
+export const SCENARIOS: Readonly<Record<string, readonly Step[]>> = {
+  "creating, splitting and deleting": [
+    create("a", { numReplicas: 2 }),
+    create("b"),
+    endpoint("e", { a: 1 }),
+    traffic("e", { a: 0.5, b: 0.5 }),
+    shadow("e", "b", 0.2),
+    shadow("e", "b", 0),
+    traffic("e", { b: 1 }),
+    remove("a"),
+    removeEndpoint("e"),
+    remove("b", true),
+  ],
+  "scaling, updating and restarting": [
+    create("a"),
+    endpoint("e", { a: 1 }),
+    update("a", { numReplicas: 3 }),
+    update("a", { userConfig: { ...QUICK, drainMs: 20 } }),
+    update("a", { env: { MODEL: "2" } }),
+    restart("a"),
+    { kind: "killReplica", backend: "a" },
+    update("a", { numReplicas: 1 }),
+  ],
+  "failing and being mended": [
+    create("a", { numReplicas: 2, startTimeoutMs: 1_000 }),
+    endpoint("e", { a: 1 }),
+    update("a", { userConfig: { ...QUICK, rejects: true } }),
+    update("a", { userConfig: QUICK }),
+    update("a", { env: { FAIL_START: "1" } }),
+    update("a", { env: { FAIL_START: "0" } }),
+    update("a", { userConfig: { ...QUICK, startMs: 9_000 }, env: { MODEL: "slow" } }),
+    update("a", { userConfig: { ...QUICK, drainMs: 9_000 }, env: {}, gracefulShutdownTimeoutMs: 300 }),
+    restart("a"),
+  ],
+  "stopping, starting and erasing": [
+    create("a", { numReplicas: 2 }),
+    endpoint("e", { a: 1 }),
+    { kind: "stop" },
+    { kind: "start" },
+    { kind: "shutdown" },
+  ],
+};

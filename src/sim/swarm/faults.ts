@@ -1,0 +1,103 @@
+/**
+ * Random faults. A seed draws which kinds a run has and how often each strikes (a swarm: runs with few kinds find what runs with all of
+ * them hide), then when and whom. `end` ends what still goes on: stopped processes go on, the weather is fair.
+ */
+import type { ProcessKind, SimProcess } from "../kernel/sim-process.ts";
+import type { SeededRandom } from "../kernel/seeded-random.ts";
+import { FAIR } from "../kernel/weather.ts";
+import type { World } from "../world.ts";
+
+type Strike = (world: World, random: SeededRandom) => void;
+
+const killOne =
+  (kind: ProcessKind): Strike =>
+  (world, random) =>
+    random.pick(ofKind(world, kind))?.end({ code: undefined, signal: "SIGKILL" });
+
+const stopOne =
+  (kind: ProcessKind, mostMs: number): Strike =>
+  (world, random) => {
+    const process = random.pick(ofKind(world, kind));
+    process?.stop();
+    world.scheduler.after(random.between(50, mostMs), () => process?.goOn());
+  };
+
+const badWeather: Strike = (world, random) => {
+  world.weather.become({
+    storeMs: random.pick([1, 5, 50])!,
+    netMs: random.pick([1, 10, 200])!,
+    busy: random.chance(0.5) ? random.between(0, 0.3) : 0,
+    busyMs: random.pick([30, 300, 3_000])!,
+    loseRequest: random.chance(0.4) ? random.between(0, 0.1) : 0,
+    loseAnswer: random.chance(0.5) ? random.between(0, 0.15) : 0,
+    isStoreDown: random.chance(0.15),
+    breakCall: random.chance(0.5) ? random.between(0, 0.3) : 0,
+  });
+  world.scheduler.after(random.between(500, 15_000), () => world.weather.become(FAIR));
+};
+
+/** Kind → what it does and its mean interval in virtual milliseconds when the swarm has it. */
+const KINDS: Readonly<Record<string, { readonly strike: Strike; readonly everyMs: number }>> = {
+  "kill controller": { strike: killOne("controller"), everyMs: 15_000 },
+  "kill agent": { strike: killOne("agent"), everyMs: 20_000 },
+  "kill replica": { strike: killOne("replica"), everyMs: 10_000 },
+  "kill proxy": { strike: killOne("proxy"), everyMs: 15_000 },
+  "stop controller": { strike: stopOne("controller", 9_000), everyMs: 20_000 },
+  "stop agent": { strike: stopOne("agent", 9_000), everyMs: 25_000 },
+  "stop proxy": { strike: stopOne("proxy", 20_000), everyMs: 20_000 },
+  "stop replica": { strike: stopOne("replica", 20_000), everyMs: 25_000 },
+  "kill all": {
+    strike: (world, random) => {
+      for (const process of world.processes()) if (random.chance(0.7)) process.end({ code: undefined, signal: "SIGKILL" });
+    },
+    everyMs: 60_000,
+  },
+  "power cut": { strike: (world, random) => world.powerCut(random.pick(world.nodes)!), everyMs: 60_000 },
+  "cut links": {
+    strike: (world, random) => random.pick(world.nodes)!.switchboard.cut(() => random.chance(0.5)),
+    everyMs: 12_000,
+  },
+  "bad weather": { strike: badWeather, everyMs: 20_000 },
+  compaction: { strike: (world) => world.store.compact(1), everyMs: 15_000 },
+};
+
+/** Share of the kinds that a run has. */
+const KIND_SHARE = 0.5;
+
+export class FaultSwarm {
+  readonly kinds: readonly string[];
+  readonly #world: World;
+  readonly #random: SeededRandom;
+  #isOver = false;
+
+  constructor(world: World) {
+    this.#world = world;
+    this.#random = world.random.fork("faults");
+    this.kinds = Object.keys(KINDS).filter(() => this.#random.chance(KIND_SHARE));
+  }
+
+  begin(): void {
+    for (const kind of this.kinds) this.#strikeLater(kind);
+  }
+
+  end(): void {
+    this.#isOver = true;
+    this.#world.weather.become(FAIR);
+    for (const process of this.#world.processes()) process.goOn();
+  }
+
+  #strikeLater(kind: string): void {
+    const { strike, everyMs } = KINDS[kind]!;
+    // Exponential, so that two faults often come close together.
+    const inMs = -Math.log(1 - this.#random.number()) * everyMs;
+    this.#world.scheduler.after(inMs, () => {
+      if (this.#isOver) return;
+      this.#world.note("fault", kind);
+      strike(this.#world, this.#random);
+      this.#strikeLater(kind);
+    });
+  }
+}
+
+const ofKind = (world: World, kind: ProcessKind): readonly SimProcess[] =>
+  world.processes().filter((process) => process.facts.kind === kind);
