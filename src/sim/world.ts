@@ -40,6 +40,11 @@ export interface WorldOptions {
 export interface WorldEvents {
   readonly commit: Commit;
   readonly spawned: { readonly node: SimNode; readonly process: SimProcess };
+  readonly signalled: {
+    readonly node: SimNode;
+    readonly process: SimProcess;
+    readonly signal: "SIGTERM" | "SIGKILL";
+  };
   readonly polled: {
     readonly seat: RouterSeat;
     readonly to: ControllerSeat;
@@ -222,6 +227,7 @@ export class World {
         bootDelayMs: () => this.#bootDelayMs(),
         run: (node, process, args) => this.#runProgram(node, process, args),
         onSpawn: (node, process) => this.emit("spawned", { node, process }),
+        onSignal: (node, process, signal) => this.emit("signalled", { node, process, signal }),
       },
       name,
     );

@@ -89,4 +89,11 @@ describe("a controller", () => {
     expect(pausesOf("leads").at(-1)).toBe(CONTROLLER_BACKOFF_LED_MAX_MS);
     expect(pausesOf("never leads").at(-1)).toBe(CONTROLLER_BACKOFF_MAX_MS);
   });
+
+  it("that is killed during its start, after many that had led, is started again soon", () => {
+    let view = noController(0);
+    for (let life = 0; life < 12; life++) view = controllerDied(controllerLed(started(view, 1_000)), 1_000);
+    view = controllerDied(started(view, 1_000), 1_000);
+    expect(view.life).toEqual({ kind: "down", notBefore: 1_000 });
+  });
 });

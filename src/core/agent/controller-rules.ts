@@ -32,8 +32,9 @@ export type ControllerLife =
 export interface ControllerView {
   readonly incarnation: number;
   readonly life: ControllerLife;
-  /** Deaths in a row, each soon after its start. */
+  /** Deaths in a row, each soon after its start: of controllers that had led, and since then of ones that never did. */
   readonly deaths: number;
+  readonly fruitlessStarts: number;
 }
 
 export type ControllerAction = "none" | "start" | "ping" | "kill";
@@ -46,6 +47,7 @@ export const noController = (incarnation: number): ControllerView => ({
   incarnation,
   life: { kind: "down", notBefore: Number.NEGATIVE_INFINITY },
   deaths: 0,
+  fruitlessStarts: 0,
 });
 
 /** `adopted`: it ran before this agent, so it knows the way and must say hello soon. */
@@ -80,17 +82,24 @@ export const controllerLed = (view: ControllerView): ControllerView => changeUp(
 
 export const controllerDied = (view: ControllerView, now: Instant): ControllerView => {
   if (view.life.kind !== "up") return view;
+  if (!view.life.hasLed) return fruitless(view, view.fruitlessStarts, now);
   const deaths = now - view.life.since >= RESTART_BACKOFF_RESET_MS ? 0 : view.deaths;
-  const longest = view.life.hasLed ? CONTROLLER_BACKOFF_LED_MAX_MS : CONTROLLER_BACKOFF_MAX_MS;
-  const pause = deaths === 0 ? 0 : Math.min(CONTROLLER_BACKOFF_MIN_MS * 2 ** (deaths - 1), longest);
-  return { ...view, deaths: deaths + 1, life: { kind: "down", notBefore: now + pause } };
+  const pause = pauseAfter(deaths, CONTROLLER_BACKOFF_LED_MAX_MS);
+  return { ...view, deaths: deaths + 1, fruitlessStarts: 0, life: { kind: "down", notBefore: now + pause } };
 };
 
 /** A start that made no process. */
-export const controllerNotStarted = (view: ControllerView, now: Instant): ControllerView => {
-  const pause = Math.min(CONTROLLER_BACKOFF_MIN_MS * 2 ** view.deaths, CONTROLLER_BACKOFF_MAX_MS);
-  return { ...view, deaths: view.deaths + 1, life: { kind: "down", notBefore: now + pause } };
+export const controllerNotStarted = (view: ControllerView, now: Instant): ControllerView =>
+  fruitless(view, view.fruitlessStarts + 1, now);
+
+const fruitless = (view: ControllerView, before: number, now: Instant): ControllerView => {
+  const pause = pauseAfter(before, CONTROLLER_BACKOFF_MAX_MS);
+  return { ...view, fruitlessStarts: view.fruitlessStarts + 1, life: { kind: "down", notBefore: now + pause } };
 };
+
+/** The first death costs nothing: `pauseAfter(0, …)` is 0, then 50, 100, 200 … ms. */
+const pauseAfter = (before: number, longestMs: number): number =>
+  before === 0 ? 0 : Math.min(CONTROLLER_BACKOFF_MIN_MS * 2 ** (before - 1), longestMs);
 
 /** Called every CONTROLLER_PING_INTERVAL_MS, and when `notBefore` has come. */
 export const controllerTick = (

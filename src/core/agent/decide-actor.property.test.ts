@@ -126,9 +126,7 @@ class World {
     if (this.disk === undefined) this.view = wanted.kind === "none" ? undefined : newActor(actor, wanted);
     else {
       const begun =
-        this.living === undefined
-          ? deadActor(this.disk)
-          : adoptedActor(this.disk, processOf(this.living), this.now);
+        this.living === undefined ? deadActor(this.disk) : adoptedActor(this.disk, processOf(this.living), this.now);
       this.view = { ...begun, wanted };
     }
   }

@@ -19,6 +19,7 @@ import {
   failedStart,
   linkedActor,
   newActor,
+  recalledActor,
   reportedActor,
   spawnedActor,
   unlinkedActor,
@@ -168,11 +169,23 @@ describe("an actor with a process", () => {
     expect(decideActor(third.view, at(600)).steps).toEqual([]);
   });
 
-  it("is killed when it does not get ready in time, measured from its start in an earlier agent's life", () => {
+  it("of an earlier agent's life is killed when it does not get ready in time, measured from its adoption: it may be ready already", () => {
     const file = fileOf(assignment(), 1);
     const adopted = { ...adoptedActor(file, processOf(1), 10_000), wanted: assigned() };
     expect(decideActor(adopted, at(10_950)).steps).toEqual([]);
     expect(decideActor(adopted, at(11_000)).steps).toEqual([{ kind: "kill", reason: "start-timeout" }]);
+  });
+
+  it("of an earlier agent's life is what the store last heard of it, until it speaks itself", () => {
+    const before = running();
+    const adopted = adoptedActor(before.file!, processOf(1), 10_000);
+    const row = statusOf(before, writer)!;
+    expect(statusOf(recalledActor(adopted, row, 10_000), writer)).toEqual(row);
+    expect(decideActor({ ...recalledActor(adopted, row, 10_000), wanted: assigned() }, at(1e9)).steps).toEqual([]);
+    const other = statusOf(recalledActor(adopted, { ...row, pid: 2 }, 10_000), writer);
+    expect(other?.state).toBe("starting");
+    const spoken = reportedActor(adopted, report("starting", 1), 10_000);
+    expect(recalledActor(spoken, row, 10_000)).toBe(spoken);
   });
 
   it("is not dead because its link is", () => {

@@ -6,6 +6,7 @@ import { Facts } from "./facts.ts";
 import { checkFences } from "./fences.ts";
 import { checkGoals } from "./goals.ts";
 import { checkHistory } from "./history.ts";
+import { checkKills } from "./kills.ts";
 import { checkOrderOfGoing } from "./order-of-going.ts";
 import { checkProcesses } from "./processes.ts";
 import { checkSnapshotOrder } from "./snapshot-order.ts";
@@ -16,6 +17,7 @@ export const watchOver = (world: World, callOf: (goalId: string) => Call | undef
   const facts = new Facts(world);
   checkHistory(world, facts, callOf);
   checkSurge(world, facts);
+  checkKills(world, facts);
   checkProcesses(world);
   checkSnapshotOrder(world);
   checkFences(world, facts);

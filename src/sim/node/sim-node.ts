@@ -25,6 +25,8 @@ export interface NodePorts {
   readonly run: (node: SimNode, process: SimProcess, args: readonly string[]) => void;
   /** A process has come to be. */
   readonly onSpawn: (node: SimNode, process: SimProcess) => void;
+  /** A process of this node is about to get a signal from another one. */
+  readonly onSignal: (node: SimNode, process: SimProcess, signal: "SIGTERM" | "SIGKILL") => void;
 }
 
 /** The entry files of the simulated programs: the kind of process that each makes. */
@@ -99,7 +101,13 @@ export class SimNode {
       find: (variable, value) =>
         this.processes.find((process) => process.facts.env[variable] === value)?.facts.identity,
       isAlive: (identity) => living(identity) !== undefined,
-      signal: (identity, signal) => void act(by, signal, () => living(identity)?.signal(signal)),
+      signal: (identity, signal) =>
+        void act(by, signal, () => {
+          const process = living(identity);
+          if (process === undefined) return;
+          this.#ports.onSignal(this, process, signal);
+          process.signal(signal);
+        }),
     };
   }
 
