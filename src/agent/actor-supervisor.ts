@@ -14,7 +14,6 @@ import {
   isMeantToRun,
   linkedActor,
   newActor,
-  recalledActor,
   reportedActor,
   spawnedActor,
   unlinkedActor,
@@ -139,13 +138,15 @@ export class ActorSupervisor {
     if (!wasReady && next.life.kind === "up" && next.life.readySince !== undefined) {
       this.#parts.log.info("actor-ready", { actor, pid: next.life.process.pid, incarnation: next.file?.incarnation });
     }
-    this.#update(next);
+    this.#update(this.#noted(next));
   }
 
-  /** The store's last word on an actor of an earlier life of the agent. */
-  recall(row: ActorStatus): void {
-    const view = this.#views.get(row.actor);
-    if (view !== undefined) this.#update(recalledActor(view, row, this.#parts.supervision.now()));
+  /** The next agent must know what this one has heard, before the store does. */
+  #noted(view: ActorView): ActorView {
+    if (view.file === undefined || view.life.kind !== "up" || isSameReport(view.file.report, view.report)) return view;
+    const file = { ...view.file, report: view.report };
+    this.#tryTo("note-report", view.actor, () => this.#parts.ledger.note(file));
+    return { ...view, file };
   }
 
   unlinked(actor: ActorName, link: ServerLink): void {
@@ -357,6 +358,10 @@ export class ActorSupervisor {
     }
   }
 }
+
+/** Both are what came over a link or out of a file: plain JSON with its fields in one order. */
+const isSameReport = (a: ActorReport | undefined, b: ActorReport | undefined): boolean =>
+  JSON.stringify(a) === JSON.stringify(b);
 
 const isOf = (view: ActorView, kinds: EndingOrder["drains"]): boolean =>
   kinds === "all" || view.file?.assignment.spec.kind === "proxy";

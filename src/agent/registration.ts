@@ -23,8 +23,6 @@ export interface RegistrationWish {
   readonly record: NodeRecord;
   /** The row as it is now; undefined = this agent knows nothing of the actor. */
   readonly rowOf: (actor: ActorName) => ActorStatus | undefined;
-  /** What the store last heard of an actor; told before its row is asked for. */
-  readonly recall: (row: ActorStatus) => void;
 }
 
 /** Rejects with `store-unavailable` when the store does not answer, or when somebody else registers the node at the same time. */
@@ -55,11 +53,10 @@ async function removeLeftOver(store: Store, key: string): Promise<void> {
   if (found.lease !== undefined) await store.revokeLease(found.lease);
 }
 
-async function settleRows({ store, keys, record, rowOf, recall }: RegistrationWish): Promise<void> {
+async function settleRows({ store, keys, record, rowOf }: RegistrationWish): Promise<void> {
   const rows = await store.list(keys.statusesOf(record.node));
   const assigns = await store.list(keys.assignsOf(record.node));
   const assigned = new Set(assigns.entries.map((entry) => actorOf(entry.key)));
-  for (const { value } of rows.entries) recall(JSON.parse(value) as ActorStatus);
   const ops = rows.entries.map((entry) => settle(entry, { rowOf, assigned, record }));
   for (let from = 0; from < ops.length; from += MAX_STATUS_ROWS_PER_TXN) {
     const settled = await store.txn({

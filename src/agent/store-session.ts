@@ -5,7 +5,7 @@
  * A store that does not hold our instance's record is not believed: an empty file in place of the real one must not kill anybody.
  */
 import { messageOf } from "../base/serve-error.ts";
-import type { ActorStatus, Assignment, NodeRecord } from "../model/actor.ts";
+import type { Assignment, NodeRecord } from "../model/actor.ts";
 import type { ActorName, InstanceId } from "../model/ids.ts";
 import type { Keys } from "../model/keys.ts";
 import { LEASE_RENEW_INTERVAL_MS, STORE_RETRY_MAX_MS, STORE_RETRY_MIN_MS } from "../model/limits.ts";
@@ -148,8 +148,7 @@ export class StoreSession {
     const nodeIncarnation = ledger.nextNodeIncarnation();
     const rowOf = (actor: ActorName) => supervisor.rowOf(actor, { node: node.node, nodeIncarnation });
     const record = { ...node, incarnation: nodeIncarnation };
-    const recall = (row: ActorStatus) => supervisor.recall(row);
-    const registration = await register({ store, keys, record, rowOf, recall });
+    const registration = await register({ store, keys, record, rowOf });
     this.#registration = registration;
     log.info("node-registered", { nodeIncarnation, createRevision: registration.createRevision });
     this.#knowsInstance = false;

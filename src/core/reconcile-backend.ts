@@ -3,7 +3,7 @@
  * into the transaction is found again at the next look. A backend that is being deleted ends here, with its last replica.
  */
 import type { Assignment, Intent, ReplicaSpec } from "../model/actor.ts";
-import { type ActorName, actorName, type BackendTag } from "../model/ids.ts";
+import { type ActorName, actorName, type BackendTag, type EndpointTag } from "../model/ids.ts";
 import {
   HEAR_NODES_WINDOW_MS,
   MAX_ROWS_PER_STEP,
@@ -14,6 +14,7 @@ import {
 import type { BackendRecord, InstanceRecord } from "../model/records.ts";
 import { type BackendPlan, type ObservedBackend, planBackend } from "./backend-plan.ts";
 import { utf8Length } from "./canonical.ts";
+import { waitingEndpoints } from "./dirty.ts";
 import type { Draft } from "./draft.ts";
 import { settleGoal } from "./goals.ts";
 import { judgeBackend, routersBehind } from "./judge-goals.ts";
@@ -76,14 +77,22 @@ const toldOf = ({ view, soft }: Draft, actor: ActorName, withdrawal: Withdrawal)
   const spec = view.assignment(actor)?.spec;
   if (spec?.kind !== "replica") return withdrawal;
   let told = withdrawal;
-  for (const endpoint of view.endpointsOf(spec.backend)) {
+  const names = view.endpointsOf(spec.backend);
+  // An endpoint that names the backend no more may still be published as it was.
+  for (const endpoint of new Set([...names, ...changedEndpoints(view)])) {
     const published = soft.published.get(endpoint);
     const replicas = published?.closure?.backends[spec.backend]?.replicas;
-    if (published === undefined || replicas?.some(({ replica }) => replica === actor)) return undefined;
+    if (replicas?.some(({ replica }) => replica === actor)) return undefined;
+    if (!names.has(endpoint)) continue;
+    if (published === undefined) return undefined;
     if (published.counter > told.counter) told = published;
   }
   return told;
 };
+
+/** Endpoints whose last change routers have not all applied. */
+const changedEndpoints = (view: View): readonly EndpointTag[] =>
+  waitingEndpoints(view).map((key) => key.slice("endpoint/".length) as EndpointTag);
 
 /** Writes the plan down; answers why replicas could not be placed. */
 const carryOut = (draft: Draft, seen: ObservedBackend, plan: BackendPlan): string | undefined => {
@@ -126,7 +135,11 @@ const nextLook = (draft: Draft, seen: ObservedBackend): number => {
   const reconnected = soft.life.startedAt + RECONNECT_WINDOW_MS;
   // Publications that were held back may come at any time.
   const later = now.instant + WITHDRAW_WINDOW_MS;
-  return Math.min(...ends.filter((end) => end > now.instant), reconnected > now.instant ? reconnected : Infinity, later);
+  return Math.min(
+    ...ends.filter((end) => end > now.instant),
+    reconnected > now.instant ? reconnected : Infinity,
+    later,
+  );
 };
 
 const tell = (draft: Draft, actor: ActorName, intent: Intent): void => {

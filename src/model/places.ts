@@ -84,6 +84,8 @@ export interface ActorFile {
   readonly error?: import("./error-codes.ts").ErrorBody | undefined;
   /** Timestamp of this incarnation's start. */
   readonly startedAt: number;
+  /** What this incarnation last said of itself: the next agent knows by it that a process which it adopts serves. */
+  readonly report?: import("./link-messages.ts").ActorReport | undefined;
 }
 
 /** A process, told apart from a later one with the same pid. */

@@ -18,7 +18,7 @@ import type { RouterSeat } from "./actors/router-seat.ts";
 import type { Effects } from "./kernel/effects.ts";
 import { Scheduler } from "./kernel/scheduler.ts";
 import { SeededRandom } from "./kernel/seeded-random.ts";
-import { SimProcess } from "./kernel/sim-process.ts";
+import type { SimProcess } from "./kernel/sim-process.ts";
 import { Trace } from "./kernel/trace.ts";
 import { Weather } from "./kernel/weather.ts";
 import { SimNode } from "./node/sim-node.ts";
@@ -26,7 +26,7 @@ import type { ControllerSeat, Network } from "./node/sim-poll.ts";
 import { type Commit, keyOf, SimStore } from "./store/sim-store.ts";
 import { SimStoreClient } from "./store/store-client.ts";
 
-export const INSTANCE = "sim" as InstanceName;
+const INSTANCE = "sim" as InstanceName;
 
 export interface WorldOptions {
   readonly seed: string;

@@ -4,7 +4,7 @@
  *
  * An instant here is supervision time: it stands still while the agent itself is stopped, so nobody is killed for the agent's pause.
  */
-import type { ActorState, ActorStatus, Assignment } from "../../model/actor.ts";
+import type { ActorState, Assignment } from "../../model/actor.ts";
 import type { ErrorBody } from "../../model/error-codes.ts";
 import type { ActorName } from "../../model/ids.ts";
 import { RESTART_BACKOFF_MAX_MS, RESTART_BACKOFF_MIN_MS, RESTART_BACKOFF_RESET_MS } from "../../model/limits.ts";
@@ -76,13 +76,13 @@ export const newActor = (actor: ActorName, wanted: Wanted): ActorView => ({
 });
 
 /**
- * An actor of an earlier life of the agent, whose process lives. It has not dialled in yet, and may have become ready long ago or while
- * nobody listened: the time for its start begins anew, so that nobody is killed for the age of a replica that serves.
+ * An actor of an earlier life of the agent, whose process lives: until it speaks, what it said last is so. One that had said nothing may
+ * have become ready while nobody listened: the time for its start begins anew.
  */
-export const adoptedActor = (file: ActorFile, process: ProcessIdentity, now: Instant): ActorView => ({
-  ...rememberedActor(file),
-  life: up(process, now, NOT_TOLD),
-});
+export const adoptedActor = (file: ActorFile, process: ProcessIdentity, now: Instant): ActorView => {
+  const view: ActorView = { ...rememberedActor(file), life: up(process, now, NOT_TOLD) };
+  return file.report === undefined ? view : reportedActor(view, file.report, now);
+};
 
 /** An actor of an earlier life of the agent, whose process is gone. */
 export const deadActor = (file: ActorFile): ActorView => {
@@ -136,18 +136,6 @@ export const reportedActor = (view: ActorView, report: ActorReport, now: Instant
     failedStarts: isReady ? 0 : view.failedStarts,
     life: { ...view.life, readySince },
   };
-};
-
-/**
- * What the store last heard of a process that lives on from an earlier life of the agent: true until the process itself speaks. Without
- * it a replica that serves would look as if it had yet to start, and be taken from the routers.
- */
-export const recalledActor = (view: ActorView, row: ActorStatus, now: Instant): ActorView => {
-  if (view.life.kind !== "up" || view.report !== undefined) return view;
-  if (row.pid !== view.life.process.pid || row.incarnation !== view.file?.incarnation) return view;
-  if (row.state === "starting" || row.state === "exited") return view;
-  const { state, address, configRevision, error, offers, health } = row;
-  return reportedActor(view, { state, address, configRevision, error, offers, health }, now);
 };
 
 /** The process is gone. Whether and when it comes back is decided by decide-actor.ts from what is noted here. */

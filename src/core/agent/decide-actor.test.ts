@@ -19,7 +19,6 @@ import {
   failedStart,
   linkedActor,
   newActor,
-  recalledActor,
   reportedActor,
   spawnedActor,
   unlinkedActor,
@@ -176,16 +175,12 @@ describe("an actor with a process", () => {
     expect(decideActor(adopted, at(11_000)).steps).toEqual([{ kind: "kill", reason: "start-timeout" }]);
   });
 
-  it("of an earlier agent's life is what the store last heard of it, until it speaks itself", () => {
+  it("of an earlier agent's life is what it said last until it speaks again, and is not killed for its age", () => {
     const before = running();
-    const adopted = adoptedActor(before.file!, processOf(1), 10_000);
-    const row = statusOf(before, writer)!;
-    expect(statusOf(recalledActor(adopted, row, 10_000), writer)).toEqual(row);
-    expect(decideActor({ ...recalledActor(adopted, row, 10_000), wanted: assigned() }, at(1e9)).steps).toEqual([]);
-    const other = statusOf(recalledActor(adopted, { ...row, pid: 2 }, 10_000), writer);
-    expect(other?.state).toBe("starting");
-    const spoken = reportedActor(adopted, report("starting", 1), 10_000);
-    expect(recalledActor(spoken, row, 10_000)).toBe(spoken);
+    const file = { ...before.file!, report: before.report };
+    const adopted = { ...adoptedActor(file, processOf(1), 10_000), wanted: assigned() };
+    expect(statusOf(adopted, writer)).toEqual(statusOf(before, writer));
+    expect(decideActor(adopted, at(1e9)).steps).toEqual([]);
   });
 
   it("is not dead because its link is", () => {

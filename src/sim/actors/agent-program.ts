@@ -50,7 +50,10 @@ export const runAgent = (world: World, node: SimNode, process: SimProcess, launc
       process.end({ code: end.kind === "ended" ? 0 : 1, signal: undefined });
     },
     (error: unknown) => {
-      world.violate("agent", `the agent of ${node.name} threw: ${error instanceof Error ? error.stack : String(error)}`);
+      world.violate(
+        "agent",
+        `the agent of ${node.name} threw: ${error instanceof Error ? error.stack : String(error)}`,
+      );
       process.end({ code: 1, signal: undefined });
     },
   );

@@ -48,7 +48,11 @@ export const runController = (world: World, node: SimNode, process: SimProcess, 
         if (end === "erased") clock.after(ERASED_LINGER_MS, () => void stop());
       },
       onFailed: (error) => {
-        node.disk.write(run.startFailure(process.facts.identity.pid), { code: error.code, message: error.message }, "quickly");
+        node.disk.write(
+          run.startFailure(process.facts.identity.pid),
+          { code: error.code, message: error.message },
+          "quickly",
+        );
         process.end({ code: 1, signal: undefined });
       },
     },

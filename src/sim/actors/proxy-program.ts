@@ -14,7 +14,10 @@ const DRAIN_MS = 5_000;
 
 export const runProxy = (world: World, node: SimNode, process: SimProcess, args: readonly string[]): void => {
   const file = node.disk.read<ActorFile>(args[0] ?? "");
-  if (file === undefined) return process.end({ code: 1, signal: undefined });
+  if (file === undefined) {
+    process.end({ code: 1, signal: undefined });
+    return;
+  }
   const { assignment, incarnation, instanceId } = file;
   const link = new SimLink({
     process,

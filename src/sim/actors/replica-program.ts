@@ -27,8 +27,8 @@ const RECONFIGURE_MS = 20;
 
 export const runReplica = (world: World, node: SimNode, process: SimProcess, args: readonly string[]): void => {
   const file = node.disk.read<ActorFile>(args[0] ?? "");
-  if (file?.assignment.spec.kind !== "replica") return process.end({ code: 1, signal: undefined });
-  new Replica(world, node, { process, file }).start();
+  if (file?.assignment.spec.kind === "replica") new Replica(world, node, { process, file }).start();
+  else process.end({ code: 1, signal: undefined });
 };
 
 class Replica {

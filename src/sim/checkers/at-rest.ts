@@ -25,7 +25,9 @@ const backendProblems = (facts: Facts): readonly string[] => {
     if (facts.isAsWanted(record.tag)) return [];
     // What failed stays as it is until somebody changes it: a change that was refused, a replica whose starts were given up.
     const outcome = facts.goal(record.goal);
-    return outcome?.state === "failed" || facts.replicasOf(record.tag).some((it) => hasGivenUp(facts, it)) ? [] : [`backend ${record.tag} is not as wanted, its goal is ${outcome?.state}`];
+    return outcome?.state === "failed" || facts.replicasOf(record.tag).some((it) => hasGivenUp(facts, it))
+      ? []
+      : [`backend ${record.tag} is not as wanted, its goal is ${outcome?.state}`];
   });
 };
 
@@ -41,8 +43,12 @@ const nodeProblems = (world: World, facts: Facts): readonly string[] =>
     const wanted = facts.instance()?.http.proxiesPerNode ?? 0;
     return [
       ...(facts.node(node.name) === undefined ? [`${node.name} is not registered`] : []),
-      ...(node.ofKind("controller").length === 1 ? [] : [`${node.name} has ${node.ofKind("controller").length} controllers`]),
-      ...(ready.length === wanted && proxies.length === wanted ? [] : [`${node.name} has ${ready.length} proxies of ${proxies.length}`]),
+      ...(node.ofKind("controller").length === 1
+        ? []
+        : [`${node.name} has ${node.ofKind("controller").length} controllers`]),
+      ...(ready.length === wanted && proxies.length === wanted
+        ? []
+        : [`${node.name} has ${ready.length} proxies of ${proxies.length}`]),
     ];
   });
 
@@ -63,7 +69,8 @@ const processProblems = (world: World, facts: Facts): readonly string[] => {
   for (const assignment of assigned.values()) {
     const status = facts.countedStatus(assignment);
     if (status === undefined) problems.push(`nothing that counts is known of ${assignment.actor}`);
-    else if (status.pid !== living.get(assignment.actor)) problems.push(`the status of ${assignment.actor} is not true`);
+    else if (status.pid !== living.get(assignment.actor))
+      problems.push(`the status of ${assignment.actor} is not true`);
     if (assignment.intent.kind !== "run") problems.push(`${assignment.actor} is still going`);
   }
   return problems;

@@ -29,14 +29,18 @@ export const checkClosures = (world: World, facts: Facts): void => {
     for (const { tag, traffic, shadows, backends } of answer.endpoints) {
       for (const backend of [...Object.keys(traffic), ...Object.keys(shadows)]) {
         const closure = backends[backend as never] as { readonly replicas: readonly unknown[] } | undefined;
-        if (closure === undefined) world.violate(NAME, `${seat.name} was told of ${tag} without its backend ${backend}`);
+        if (closure === undefined)
+          world.violate(NAME, `${seat.name} was told of ${tag} without its backend ${backend}`);
         if (closure?.replicas.length !== 0) continue;
         const steady = facts.replicasOf(backend).filter(({ actor }) => {
           const since = readySince.get(actor);
           return since !== undefined && world.scheduler.now() - since > NEWS_MS && !isSurplus(facts, backend);
         });
         if (steady.length > 0) {
-          world.violate(NAME, `${seat.name} was told of ${tag} with no replica of ${backend}, but ${steady[0]?.actor} is ready`);
+          world.violate(
+            NAME,
+            `${seat.name} was told of ${tag} with no replica of ${backend}, but ${steady[0]?.actor} is ready`,
+          );
         }
       }
     }

@@ -51,7 +51,8 @@ export const checkHistory = (world: World, facts: Facts, callOf: (goalId: string
       const wanted = backends.get(tag);
       // The last transaction of a deletion needs no call.
       if (saved === undefined && wanted?.isDeleting === true) backends.delete(tag);
-      else if (!isSameJson(resolved(backendOf(saved)), resolved(wanted))) differs(`backend ${tag}`, backendOf(saved), wanted);
+      else if (!isSameJson(resolved(backendOf(saved)), resolved(wanted)))
+        differs(`backend ${tag}`, backendOf(saved), wanted);
     } else if (key.startsWith(keys.endpoints)) {
       const tag = key.slice(keys.endpoints.length);
       const saved = endpointOf(facts.endpoint(tag));
@@ -148,7 +149,8 @@ const foldEndpoint = (endpoints: Map<string, Endpoint>, call: Call): void => {
   const known = "tag" in call ? endpoints.get(call.tag) : undefined;
   switch (call.kind) {
     case "createEndpoint":
-      if (known === undefined) endpoints.set(call.tag, { spec: call.spec, traffic: call.traffic, shadows: call.shadows });
+      if (known === undefined)
+        endpoints.set(call.tag, { spec: call.spec, traffic: call.traffic, shadows: call.shadows });
       return;
     case "deleteEndpoint":
       endpoints.delete(call.tag);

@@ -39,7 +39,9 @@ const checkHolders = (
     const holds = router
       .endpoints()
       .endpoints.some(({ backends }) =>
-        Object.values(backends).some(({ replicas }) => replicas.some((it) => it.replica === actor && it.incarnation === incarnation)),
+        Object.values(backends).some(({ replicas }) =>
+          replicas.some((it) => it.replica === actor && it.incarnation === incarnation),
+        ),
       );
     if (holds) world.violate(NAME, `${actor} was told to drain while ${name}, whose poll waits, still sends to it`);
   }

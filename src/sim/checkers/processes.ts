@@ -26,6 +26,7 @@ export const checkProcesses = (world: World): void => {
       world.violate(NAME, `${name} was started as ${actor}, which was never assigned to ${node.name}`);
     }
     const twins = world.processes().filter((it) => it.facts.env[ACTOR_FILE_VARIABLE] === path);
-    if (twins.length > 1) world.violate(NAME, `${actor} lives ${twins.length} times: ${twins.map((it) => it.facts.name).join(", ")}`);
+    if (twins.length > 1)
+      world.violate(NAME, `${actor} lives ${twins.length} times: ${twins.map((it) => it.facts.name).join(", ")}`);
   });
 };

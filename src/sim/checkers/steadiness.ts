@@ -2,8 +2,9 @@
  * What is published is not withdrawn for nothing: a replica that goes on serving and is to run on must not vanish from routers because an
  * agent, a controller or a connection was replaced. Judged some time after an answer without it: had there been a reason by then?
  */
-import { ACTOR_FILE_VARIABLE } from "../../model/launch.ts";
+
 import type { Assignment } from "../../model/actor.ts";
+import { ACTOR_FILE_VARIABLE } from "../../model/launch.ts";
 import { keyOf } from "../store/sim-store.ts";
 import type { World } from "../world.ts";
 import type { Facts } from "./facts.ts";
@@ -47,7 +48,10 @@ export const checkSteadiness = (world: World, facts: Facts): void => {
             const now = facts.assignments().find((it) => it.actor === replica);
             const hadReason = now?.intent.kind !== "run" || (changedAt.get(backend) ?? 0) > at - REASON_MS;
             if (hadReason || !isServing(world, now, pid)) return;
-            world.violate(NAME, `${replica} was taken from ${seat.name} at ${at.toFixed(3)} ms, and served all the time`);
+            world.violate(
+              NAME,
+              `${replica} was taken from ${seat.name} at ${at.toFixed(3)} ms, and served all the time`,
+            );
           });
         }
       }

@@ -7,7 +7,8 @@ export const checkSurge = (world: World, facts: Facts): void => {
   world.on("commit", ({ changes, before }) => {
     const grown = new Set<string>();
     for (const [index, change] of changes.entries()) {
-      if (change.kind !== "put" || before[index] !== undefined || !keyOf(change).startsWith(world.keys.assigns)) continue;
+      if (change.kind !== "put" || before[index] !== undefined || !keyOf(change).startsWith(world.keys.assigns))
+        continue;
       const { spec } = JSON.parse(change.entry.value) as { readonly spec: { kind: string; backend?: string } };
       if (spec.backend !== undefined) grown.add(spec.backend);
     }
@@ -22,11 +23,15 @@ export const checkSurge = (world: World, facts: Facts): void => {
       const processes = facts.replicasOf(tag).filter((replica) => {
         const status = facts.countedStatus(replica);
         if (status?.state !== "exited") return true;
-        const hasGivenUp = replica.spec.kind === "replica" && status.failedStarts >= replica.spec.config.maxStartAttempts;
+        const hasGivenUp =
+          replica.spec.kind === "replica" && status.failedStarts >= replica.spec.config.maxStartAttempts;
         return replica.intent.kind === "run" && !hasGivenUp;
       });
       if (processes.length > most) {
-        world.violate("surge", `${tag} has ${processes.length} replicas (${processes.map((it) => it.actor).join(", ")}), at most ${most} may be`);
+        world.violate(
+          "surge",
+          `${tag} has ${processes.length} replicas (${processes.map((it) => it.actor).join(", ")}), at most ${most} may be`,
+        );
       }
     }
   });

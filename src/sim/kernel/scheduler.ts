@@ -59,7 +59,10 @@ export class Scheduler {
       next.run = undefined;
       this.#atOnce = next.at > this.#now ? 0 : this.#atOnce + 1;
       if (this.#atOnce > MAX_EVENTS_AT_ONCE) {
-        throw new ServeError("internal", `more than ${MAX_EVENTS_AT_ONCE} events at virtual time ${this.#now}: a loop.`);
+        throw new ServeError(
+          "internal",
+          `more than ${MAX_EVENTS_AT_ONCE} events at virtual time ${this.#now}: a loop.`,
+        );
       }
       this.#now = next.at;
       this.#ran += 1;

@@ -42,7 +42,12 @@ export const openLedger = (of: FilesOf): ActorLedger => {
     },
     chosenPort: (host) => disk.read<Record<string, number>>(files.ports)?.[host],
     saveChosenPort: (host, port) =>
-      write("save of a port", files.ports, { ...disk.read<Record<string, number>>(files.ports), [host]: port }, "durably"),
+      write(
+        "save of a port",
+        files.ports,
+        { ...disk.read<Record<string, number>>(files.ports), [host]: port },
+        "durably",
+      ),
   };
 };
 

@@ -1,7 +1,13 @@
 /** ports/agent-link.ts over a node's switchboard: the same life as the real one (adapters/agent-link.ts), instance file included. */
 import type { ActorName, InstanceId } from "../../model/ids.ts";
 import { DIAL_INTERVAL_MS, INSTANCE_GONE_MS, INSTANCE_LOOK_INTERVAL_MS } from "../../model/limits.ts";
-import { type ActorReport, type FromAgent, type Leader, LINK_PROTOCOL, type ToAgent } from "../../model/link-messages.ts";
+import {
+  type ActorReport,
+  type FromAgent,
+  type Leader,
+  LINK_PROTOCOL,
+  type ToAgent,
+} from "../../model/link-messages.ts";
 import type { AgentLink, LinkEvents } from "../../ports/agent-link.ts";
 import type { SimProcess } from "../kernel/sim-process.ts";
 import type { Connection, Switchboard } from "./switchboard.ts";
@@ -75,7 +81,10 @@ export class SimLink implements AgentLink {
   }
 
   #opened(connection: Connection): void {
-    if (this.#state === "stopped") return connection.cut();
+    if (this.#state === "stopped") {
+      connection.cut();
+      return;
+    }
     const { process, instanceId, role, actor, incarnation = 0 } = this.#options;
     const { pid } = process.facts.identity;
     this.#connection = connection;

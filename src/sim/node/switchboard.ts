@@ -56,12 +56,16 @@ export class Switchboard {
         process.deliver(() => events.onClose());
         return;
       }
-      const connection = new Connection(this.#wire, { client: process, server: listening.process }, {
-        ...events,
-        onServer: (link, message) => listening.events.onMessage(link, message),
-        onServerClose: (link) => listening.events.onClose(link),
-        onEnd: () => this.#connections.delete(connection),
-      });
+      const connection = new Connection(
+        this.#wire,
+        { client: process, server: listening.process },
+        {
+          ...events,
+          onServer: (link, message) => listening.events.onMessage(link, message),
+          onServerClose: (link) => listening.events.onClose(link),
+          onEnd: () => this.#connections.delete(connection),
+        },
+      );
       this.#connections.add(connection);
       process.onDeath(() => connection.cut());
       process.deliver(() => events.onOpen(connection));

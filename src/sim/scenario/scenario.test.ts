@@ -26,14 +26,14 @@ describe.each(Object.entries(SCENARIOS))("%s", (name, steps) => {
     "survives a crash of the %s before and after every effect",
     { timeout: 60_000 },
     async (kind) => {
-      const { runs, problems } = await crashEverywhere({ seed: SEED, steps, crashes: [kind] });
+      const { runs, problems } = await crashEverywhere({ seed: SEED, name, steps, crashes: [kind] });
       expect(problems).toEqual([]);
       expect(runs).toBeGreaterThan(20);
     },
   );
 
   test("survives two crashes, of whomever", { timeout: 60_000 }, async () => {
-    const options = { seed: SEED, steps, crashes: ["controller", "agent", "proxy"] } as const;
+    const options = { seed: SEED, name, steps, crashes: ["controller", "agent", "proxy"] } as const;
     const { problems } = await crashEverywhere(options, twoOf(name));
     expect(problems).toEqual([]);
   });

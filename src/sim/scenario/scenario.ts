@@ -21,6 +21,8 @@ export type Step =
 
 export interface ScenarioOptions {
   readonly seed: string;
+  /** In scenarios.ts. */
+  readonly name: string;
   readonly steps: readonly Step[];
   /** Whose effects are moments for a crash. */
   readonly crashes: readonly ProcessKind[];
@@ -55,7 +57,11 @@ export const runScenario = async ({
   const clients = new Clients(world, 0);
   const facts = watchOver(world, (id) => clients.callOf(id));
   world.start();
-  await untilHolds(world, "the instance runs", () => facts.instance() !== undefined && unrest(world, facts).length === 0);
+  await untilHolds(
+    world,
+    "the instance runs",
+    () => facts.instance() !== undefined && unrest(world, facts).length === 0,
+  );
   plan.isActive = true;
   const outcomes: string[] = [];
   for (const step of steps) outcomes.push(`${step.kind} ${await play({ world, clients, facts }, step)}`);
@@ -123,10 +129,15 @@ const untilHolds = async (world: World, what: string, holds: () => boolean): Pro
 /** What must not depend on crashes: no times, no processes, no ordinals. */
 const savedOf = (facts: Facts): unknown => ({
   phase: facts.instance()?.phase,
-  backends: facts.backends().map(({ tag, code, config, rollout, deleting }) => ({ tag, code, config, rollout, deleting })),
+  backends: facts
+    .backends()
+    .map(({ tag, code, config, rollout, deleting }) => ({ tag, code, config, rollout, deleting })),
   endpoints: facts.endpoints().map(({ tag, traffic, shadows }) => ({ tag, traffic, shadows })),
   goals: facts.goals().map(({ id, state }) => ({ id, state })),
-  replicas: facts.assignments().map(({ spec, intent }) => [spec.kind, spec.kind === "replica" ? spec.backend : "", intent.kind]).sort(),
+  replicas: facts
+    .assignments()
+    .map(({ spec, intent }) => [spec.kind, spec.kind === "replica" ? spec.backend : "", intent.kind])
+    .sort(),
 });
 
 /** Runs the scenario without a crash, then once for each of its moments. Answers what differed, with the moment's name. */
@@ -144,15 +155,18 @@ export const crashEverywhere = async (
     const found = await runScenario({ ...options, crashAt });
     const where = crashAt.map((moment) => `${moment} (${found.moments[moment] ?? "never came"})`).join(" and ");
     const { violation } = found;
-    if (violation !== undefined) problems.push(`crash at ${where}: ${violation.checker}: ${violation.message}`);
-    else {
+    const replay = `npm run sim -- --scenario "${options.name}" --seed ${options.seed} --kill ${options.crashes} --at ${crashAt} --verbose`;
+    if (violation !== undefined) {
+      problems.push(`crash at ${where}: ${violation.checker}: ${violation.message}. Replay: ${replay}`);
+    } else {
       for (const part of ["outcomes", "saved"] as const) {
         const [is, was] = [JSON.stringify(found[part]), JSON.stringify(wanted[part])];
-        if (is !== was) problems.push(`crash at ${where}: ${part} are ${is}, without it ${was}`);
+        if (is !== was) problems.push(`crash at ${where}: ${part} are ${is}, without it ${was}. Replay: ${replay}`);
       }
     }
   }
   return { runs: points.length, problems };
 };
 
-const everyMoment = (moments: number): readonly (readonly number[])[] => Array.from({ length: moments }, (_, at) => [at]);
+const everyMoment = (moments: number): readonly (readonly number[])[] =>
+  Array.from({ length: moments }, (_, at) => [at]);

@@ -141,7 +141,8 @@ export class SimStore {
       else if (op.kind === "put") write({ kind: "put", entry: this.#entryOf(op, revision) });
       else {
         const gone = op.kind === "delete" ? [this.#entries.get(op.key)] : this.list(op.prefix);
-        for (const entry of gone) if (entry !== undefined) write({ kind: "delete", key: entry.key, modRevision: revision });
+        for (const entry of gone)
+          if (entry !== undefined) write({ kind: "delete", key: entry.key, modRevision: revision });
       }
     }
     if (changes.length > 0) this.#commit({ revision, at: this.#scheduler.now(), writer, changes, before });

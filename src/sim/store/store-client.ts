@@ -8,8 +8,8 @@ import type { KeyValue, Lease, LeaseId, Store, Txn, TxnResult, Watch, WatchEvent
 import type { Effects } from "../kernel/effects.ts";
 import type { Scheduler } from "../kernel/scheduler.ts";
 import type { SimProcess } from "../kernel/sim-process.ts";
-import { checkKey } from "./store-rules.ts";
 import type { Commit, SimStore } from "./sim-store.ts";
+import { checkKey } from "./store-rules.ts";
 
 export interface RequestFate {
   readonly requestMs: number;

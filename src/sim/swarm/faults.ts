@@ -2,8 +2,9 @@
  * Random faults. A seed draws which kinds a run has and how often each strikes (a swarm: runs with few kinds find what runs with all of
  * them hide), then when and whom. `end` ends what still goes on: stopped processes go on, the weather is fair.
  */
-import type { ProcessKind, SimProcess } from "../kernel/sim-process.ts";
+
 import type { SeededRandom } from "../kernel/seeded-random.ts";
+import type { ProcessKind, SimProcess } from "../kernel/sim-process.ts";
 import { FAIR } from "../kernel/weather.ts";
 import type { World } from "../world.ts";
 
@@ -48,7 +49,8 @@ const KINDS: Readonly<Record<string, { readonly strike: Strike; readonly everyMs
   "stop replica": { strike: stopOne("replica", 20_000), everyMs: 25_000 },
   "kill all": {
     strike: (world, random) => {
-      for (const process of world.processes()) if (random.chance(0.7)) process.end({ code: undefined, signal: "SIGKILL" });
+      for (const process of world.processes())
+        if (random.chance(0.7)) process.end({ code: undefined, signal: "SIGKILL" });
     },
     everyMs: 60_000,
   },

@@ -46,9 +46,14 @@ export const runSwarm = async ({ seed, minutes, onProgress, onLine }: SwarmOptio
     faults.begin();
     await safetyPhase(world, clients, Math.min(SAFETY_MS, end - world.scheduler.now()));
     faults.end();
-    await livenessPhase(world, () => [...(clients.open > 0 ? [`${clients.open} calls have no answer`] : []), ...unrest(world, facts)]);
+    await livenessPhase(world, () => [
+      ...(clients.open > 0 ? [`${clients.open} calls have no answer`] : []),
+      ...unrest(world, facts),
+    ]);
     const minute = ((world.scheduler.now() - begin) / 60_000).toFixed(1);
-    onProgress?.(`minute ${minute}: ${clients.calls.size} calls, ${world.scheduler.ran} events, faults: ${faults.kinds.join(", ")}`);
+    onProgress?.(
+      `minute ${minute}: ${clients.calls.size} calls, ${world.scheduler.ran} events, faults: ${faults.kinds.join(", ")}`,
+    );
   }
   return {
     violation: world.violation,
@@ -88,6 +93,7 @@ const livenessPhase = async (world: World, problems: () => readonly string[]): P
     await world.run(REST_LOOK_MS);
     const left = problems();
     if (left.length === 0) return;
-    if (world.scheduler.now() >= deadline) world.violate("at-rest", `after ${LIVENESS_MS} ms without faults: ${left.join("; ")}`);
+    if (world.scheduler.now() >= deadline)
+      world.violate("at-rest", `after ${LIVENESS_MS} ms without faults: ${left.join("; ")}`);
   }
 };
