@@ -78,11 +78,13 @@ export class Facts {
     return resolveBackendConfig(record.config);
   }
 
-  /** Exactly the wanted replicas run, of this roll-out, with this configuration. */
+  /** Exactly the wanted replicas run, of this roll-out, with this configuration; the record of one that has ended may still be there. */
   isAsWanted(tag: string): boolean {
     const record = this.backend(tag);
     if (record === undefined) return false;
-    const replicas = this.replicasOf(tag);
+    const replicas = this.replicasOf(tag).filter(
+      (replica) => replica.intent.kind === "run" || this.countedStatus(replica)?.state !== "exited",
+    );
     return (
       replicas.length === this.config(record).numReplicas &&
       replicas.every((replica) => {

@@ -1,7 +1,10 @@
 /**
  * Nothing is accepted from an older epoch or incarnation: hard state is written only by the controller whose key `leader` stands, status
- * rows only by the agent whose registration stands (or by one that is about to register, while none does).
+ * rows only by the agent whose registration stands, under its incarnation, or by one that is about to register under the next, while
+ * none does.
  */
+import type { ActorStatus } from "../../model/actor.ts";
+import type { KeyValue } from "../../ports/store.ts";
 import { type Commit, keyOf } from "../store/sim-store.ts";
 import type { World } from "../world.ts";
 import type { Facts } from "./facts.ts";
@@ -13,21 +16,26 @@ export const checkFences = (world: World, facts: Facts): void => {
   /** Who may write, as it was before the commit. */
   let leader: string | undefined;
   const agents = new Map<string, string>();
+  /** Of the last registration of each node. */
+  const incarnations = new Map<string, number>();
 
   world.on("commit", (commit) => {
     if (commit.writer !== undefined && !isErase(commit, keys.instance)) {
-      for (const change of commit.changes) checkWriter(keyOf(change), commit.writer);
+      for (const change of commit.changes) checkWriter(change, commit.writer);
     }
     const record = facts.leader();
     leader = record && `controller@${record.node}/${record.pid}`;
     agents.clear();
     for (const node of world.nodes) {
       const registered = facts.node(node.name);
-      if (registered !== undefined) agents.set(node.name, `agent@${node.name}/${registered.pid}`);
+      if (registered === undefined) continue;
+      agents.set(node.name, `agent@${node.name}/${registered.pid}`);
+      incarnations.set(node.name, registered.incarnation);
     }
   });
 
-  const checkWriter = (key: string, writer: string) => {
+  const checkWriter = (change: Commit["changes"][number], writer: string) => {
+    const key = keyOf(change);
     if (key === keys.leader || key.startsWith(keys.nodes)) return;
     if (key.startsWith(keys.statuses)) {
       const node = key.slice(keys.statuses.length).split("/")[0] ?? "";
@@ -35,10 +43,19 @@ export const checkFences = (world: World, facts: Facts): void => {
       if (registered !== undefined && registered !== writer) {
         world.violate(NAME, `${writer} wrote ${key} while ${registered} is registered`);
       }
+      if (change.kind === "put") checkIncarnation(node, change.entry, registered !== undefined);
       if (!writer.startsWith(`agent@${node}/`)) world.violate(NAME, `${writer} wrote ${key}`);
     } else if (writer !== leader) {
       world.violate(NAME, `${writer} wrote ${key} while ${leader ?? "nobody"} leads`);
     }
+  };
+
+  const checkIncarnation = (node: string, { key, value }: KeyValue, isRegistered: boolean) => {
+    const { nodeIncarnation } = JSON.parse(value) as ActorStatus;
+    const last = incarnations.get(node) ?? 0;
+    if (isRegistered ? nodeIncarnation === last : nodeIncarnation > last) return;
+    const stands = isRegistered ? "stands" : "is over";
+    world.violate(NAME, `${key} was written under incarnation ${nodeIncarnation} of ${node}, and ${last} ${stands}`);
   };
 };
 

@@ -1,7 +1,6 @@
 /**
  * Out of the published set first, drained next: when a replica is told to drain, no router whose poll waits at the leading controller
- * still holds it. (A poll that waits is answered at once when something is withdrawn; who does not poll was given its time. A router that
- * the present life has told nothing yet waits for silent nodes to be heard: it is not counted.)
+ * still holds it. (A poll that waits is answered at once when something is withdrawn; who does not poll was given its time.)
  */
 import type { Assignment } from "../../model/actor.ts";
 import { keyOf } from "../store/sim-store.ts";
@@ -32,10 +31,8 @@ const checkHolders = (
   { actor, incarnation }: { readonly actor: string; readonly incarnation: number },
   writer: string | undefined,
 ): void => {
-  const epoch = world.store.get(world.keys.leader)?.createRevision;
   for (const { router, waitsAt, name, process } of world.routers) {
     if (waitsAt?.facts.name !== writer || process.isStopped) continue;
-    if (router.snapshots().applied.epoch !== epoch) continue;
     const holds = router
       .endpoints()
       .endpoints.some(({ backends }) =>
