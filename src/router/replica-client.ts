@@ -17,6 +17,7 @@ import type { OpenQuery, QueryPlace } from "./open-query.ts";
 import type { Candidate } from "./replica-choice.ts";
 import { ReplicaHealth } from "./replica-health.ts";
 import { SlotWindow } from "./slot-window.ts";
+import type { StreamedBody } from "./streamed-body.ts";
 import { WireConnection, type WireEnd, type WireEvents, type WirePorts } from "./wire-connection.ts";
 
 /** Why a query came back. Only `lost` can have run. */
@@ -123,7 +124,9 @@ export class ReplicaClient implements Candidate, QueryPlace, WireEvents {
     else if (this.#streams.get(query.streamId) === query && connection !== undefined) {
       connection.writer.cancel(query.streamId);
       connection.flushSoon();
-      if (why === "deadline") this.#health.stalled();
+      // A client that is slow to send says nothing about the replica.
+      const awaitsClient = query.upload !== undefined && !query.upload.isComplete && !query.upload.isFull;
+      if (why === "deadline" && !awaitsClient) this.#health.stalled();
       this.#streams.delete(query.streamId);
       this.#left(query);
     }
@@ -142,6 +145,12 @@ export class ReplicaClient implements Candidate, QueryPlace, WireEvents {
     this.#connection.writer.credit(query.streamId, query.unreported);
     this.#connection.flushSoon();
     query.unreported = 0;
+  }
+
+  bodyGrew(query: OpenQuery): void {
+    if (query.upload !== undefined && this.#connection !== undefined && this.#streams.get(query.streamId) === query) {
+      this.#sendUpload(query, query.upload, this.#connection);
+    }
   }
 
   // ── as the owner of a connection
@@ -208,20 +217,23 @@ export class ReplicaClient implements Candidate, QueryPlace, WireEvents {
   }
 
   #send(query: OpenQuery, connection: WireConnection): void {
-    const { body } = query.query;
+    const { upload } = query;
+    upload?.rewind();
+    const body = upload === undefined ? (query.query.body as Uint8Array | undefined) : upload.take(STREAM_WINDOW_BYTES);
     const streamId = this.#lastStreamId + 1;
     const size = body === undefined ? 0 : body.length;
     const first = Math.min(size, STREAM_WINDOW_BYTES);
+    query.uploadEnded = upload?.isTaken === true;
     query.timeoutMs = Math.max(0, query.deadline - this.#ports.clock.now());
     query.streamId = streamId;
     query.unreported = 0;
     query.bodySent = first;
-    query.bodyAllowed = first;
+    query.bodyAllowed = upload === undefined ? first : STREAM_WINDOW_BYTES;
     const isWritten = connection.writer.stampedQuery(streamId, {
       fields: query.query,
       stamp: query,
       body: size === first ? body : body!.subarray(0, first),
-      end: size === first ? END : MORE,
+      end: size === first && (upload === undefined || query.uploadEnded) ? END : MORE,
     });
     connection.flushSoon();
     if (!isWritten) {
@@ -271,9 +283,14 @@ export class ReplicaClient implements Candidate, QueryPlace, WireEvents {
   }
 
   #sendMore(query: OpenQuery, credit: number): void {
-    const { body } = query.query;
     const connection = this.#connection;
-    if (body === undefined || connection === undefined || query.bodySent >= body.length) return;
+    if (connection === undefined) return;
+    if (query.upload !== undefined) {
+      this.#uploadCredit(query, query.upload, { credit, connection });
+      return;
+    }
+    const body = query.query.body as Uint8Array | undefined;
+    if (body === undefined || query.bodySent >= body.length) return;
     query.bodyAllowed = Math.min(body.length, query.bodyAllowed + credit);
     while (query.bodySent < query.bodyAllowed) {
       const until = Math.min(query.bodyAllowed, query.bodySent + STREAM_WINDOW_BYTES);
@@ -283,10 +300,39 @@ export class ReplicaClient implements Candidate, QueryPlace, WireEvents {
     connection.flushSoon();
   }
 
+  /** No bytes: the handler reads, and nothing has come. */
+  #uploadCredit(
+    query: OpenQuery,
+    upload: StreamedBody,
+    { credit, connection }: { readonly credit: number; readonly connection: WireConnection },
+  ): void {
+    if (credit === 0) {
+      upload.wanted();
+      return;
+    }
+    upload.release();
+    query.bodyAllowed += credit;
+    this.#sendUpload(query, upload, connection);
+    upload.ask();
+  }
+
+  /** As much as there is and as the replica takes. */
+  #sendUpload(query: OpenQuery, upload: StreamedBody, connection: WireConnection): void {
+    while (!query.uploadEnded) {
+      const part = upload.take(Math.min(STREAM_WINDOW_BYTES, query.bodyAllowed - query.bodySent));
+      if (part === undefined && !upload.isTaken) return;
+      query.uploadEnded = upload.isTaken;
+      query.bodySent += part?.length ?? 0;
+      connection.writer.data(query.streamId, part, query.uploadEnded ? END : MORE);
+      connection.flushSoon();
+    }
+  }
+
   #refused(query: OpenQuery, frame: Frame): ProtocolError | undefined {
     const refusal = decodeRefuse(frame.head);
     if (isProtocolError(refusal)) return refusal;
     if (query.hasReply) return protocolError("REFUSE after REPLY");
+    if (!query.canReplay) return protocolError("REFUSE after CREDIT");
     this.#streams.delete(query.streamId);
     this.#left(query);
     if (refusal.reason === "busy") {
@@ -314,9 +360,14 @@ export class ReplicaClient implements Candidate, QueryPlace, WireEvents {
       this.#streams.delete(streamId);
       this.#left(query);
     }
-    for (const [, query] of above) this.#owner.returned(query, NOT_RUN);
+    for (const [, query] of above) this.#owner.returned(query, query.canReplay ? NOT_RUN : this.#brokenOff(query));
     this.#closeWhenIdle();
     return undefined;
+  }
+
+  /** It has used some of the body, and says that it never had the query. */
+  #brokenOff(query: OpenQuery): Returned {
+    return { kind: "lost", failure: wireBroken(query.endpoint, this.entry.replica, "GOAWAY after CREDIT") };
   }
 
   /** Nothing new is sent there; the pause keeps us away when the list still names it after the connection has ended. */
