@@ -3,7 +3,6 @@
  * to its owner that did not get an answer, saying whether it can have run.
  */
 
-import { END, MORE } from "../core/wire/frame-writer.ts";
 import type { Frame, ProtocolError } from "../core/wire/frames.ts";
 import { isProtocolError, protocolError } from "../core/wire/frames.ts";
 import { decodeCount, decodeFailure, decodeRefuse, decodeReplyHead } from "../core/wire/heads.ts";
@@ -12,12 +11,12 @@ import { MAX_STREAM_ID, STREAM_WINDOW_BYTES } from "../model/limits.ts";
 import type { ReplicaEntry } from "../model/longpoll.ts";
 import { FLAG_END, FRAME, WIRE_PROTOCOL, type WireFailure } from "../model/wire.ts";
 import type { Log } from "../ports/log.ts";
+import { addCredit, sendGrown, sendQuery } from "./body-frames.ts";
 import { deadlinePassed, headTooLarge, noReplica, replicaLost, wireBroken } from "./failures.ts";
 import type { OpenQuery, QueryPlace } from "./open-query.ts";
 import type { Candidate } from "./replica-choice.ts";
 import { ReplicaHealth } from "./replica-health.ts";
 import { SlotWindow } from "./slot-window.ts";
-import type { StreamedBody } from "./streamed-body.ts";
 import { WireConnection, type WireEnd, type WireEvents, type WirePorts } from "./wire-connection.ts";
 
 /** Why a query came back. Only `lost` can have run. */
@@ -125,8 +124,7 @@ export class ReplicaClient implements Candidate, QueryPlace, WireEvents {
       connection.writer.cancel(query.streamId);
       connection.flushSoon();
       // A client that is slow to send says nothing about the replica.
-      const awaitsClient = query.upload !== undefined && !query.upload.isComplete && !query.upload.isFull;
-      if (why === "deadline" && !awaitsClient) this.#health.stalled();
+      if (why === "deadline" && query.upload?.isStarved !== true) this.#health.stalled();
       this.#streams.delete(query.streamId);
       this.#left(query);
     }
@@ -148,9 +146,8 @@ export class ReplicaClient implements Candidate, QueryPlace, WireEvents {
   }
 
   bodyGrew(query: OpenQuery): void {
-    if (query.upload !== undefined && this.#connection !== undefined && this.#streams.get(query.streamId) === query) {
-      this.#sendUpload(query, query.upload, this.#connection);
-    }
+    const connection = this.#connection;
+    if (connection !== undefined && this.#streams.get(query.streamId) === query) sendGrown(query, connection);
   }
 
   // ── as the owner of a connection
@@ -217,24 +214,11 @@ export class ReplicaClient implements Candidate, QueryPlace, WireEvents {
   }
 
   #send(query: OpenQuery, connection: WireConnection): void {
-    const { upload } = query;
-    upload?.rewind();
-    const body = upload === undefined ? (query.query.body as Uint8Array | undefined) : upload.take(STREAM_WINDOW_BYTES);
     const streamId = this.#lastStreamId + 1;
-    const size = body === undefined ? 0 : body.length;
-    const first = Math.min(size, STREAM_WINDOW_BYTES);
-    query.uploadEnded = upload?.isTaken === true;
     query.timeoutMs = Math.max(0, query.deadline - this.#ports.clock.now());
     query.streamId = streamId;
     query.unreported = 0;
-    query.bodySent = first;
-    query.bodyAllowed = upload === undefined ? first : STREAM_WINDOW_BYTES;
-    const isWritten = connection.writer.stampedQuery(streamId, {
-      fields: query.query,
-      stamp: query,
-      body: size === first ? body : body!.subarray(0, first),
-      end: size === first && (upload === undefined || query.uploadEnded) ? END : MORE,
-    });
+    const isWritten = sendQuery(query, connection);
     connection.flushSoon();
     if (!isWritten) {
       this.#left(query);
@@ -272,7 +256,7 @@ export class ReplicaClient implements Candidate, QueryPlace, WireEvents {
       case FRAME.CREDIT: {
         const credit = decodeCount(frame.head);
         if (isProtocolError(credit)) return credit;
-        this.#sendMore(query, credit.count);
+        if (this.#connection !== undefined) addCredit(query, credit.count, this.#connection);
         return undefined;
       }
       default:
@@ -280,52 +264,6 @@ export class ReplicaClient implements Candidate, QueryPlace, WireEvents {
     }
     if (part === "end" || frame.type === FRAME.FAIL) this.#afterStream();
     return undefined;
-  }
-
-  #sendMore(query: OpenQuery, credit: number): void {
-    const connection = this.#connection;
-    if (connection === undefined) return;
-    if (query.upload !== undefined) {
-      this.#uploadCredit(query, query.upload, { credit, connection });
-      return;
-    }
-    const body = query.query.body as Uint8Array | undefined;
-    if (body === undefined || query.bodySent >= body.length) return;
-    query.bodyAllowed = Math.min(body.length, query.bodyAllowed + credit);
-    while (query.bodySent < query.bodyAllowed) {
-      const until = Math.min(query.bodyAllowed, query.bodySent + STREAM_WINDOW_BYTES);
-      connection.writer.data(query.streamId, body.subarray(query.bodySent, until), until === body.length ? END : MORE);
-      query.bodySent = until;
-    }
-    connection.flushSoon();
-  }
-
-  /** No bytes: the handler reads, and nothing has come. */
-  #uploadCredit(
-    query: OpenQuery,
-    upload: StreamedBody,
-    { credit, connection }: { readonly credit: number; readonly connection: WireConnection },
-  ): void {
-    if (credit === 0) {
-      upload.wanted();
-      return;
-    }
-    upload.release();
-    query.bodyAllowed += credit;
-    this.#sendUpload(query, upload, connection);
-    upload.ask();
-  }
-
-  /** As much as there is and as the replica takes. */
-  #sendUpload(query: OpenQuery, upload: StreamedBody, connection: WireConnection): void {
-    while (!query.uploadEnded) {
-      const part = upload.take(Math.min(STREAM_WINDOW_BYTES, query.bodyAllowed - query.bodySent));
-      if (part === undefined && !upload.isTaken) return;
-      query.uploadEnded = upload.isTaken;
-      query.bodySent += part?.length ?? 0;
-      connection.writer.data(query.streamId, part, query.uploadEnded ? END : MORE);
-      connection.flushSoon();
-    }
   }
 
   #refused(query: OpenQuery, frame: Frame): ProtocolError | undefined {

@@ -56,9 +56,9 @@ export class StreamedBody {
     return (this.#head === undefined ? 0 : this.#headBytes) + this.#tailBytes >= STREAM_WINDOW_BYTES;
   }
 
-  /** Everything has come. */
-  get isComplete(): boolean {
-    return this.#isComplete;
+  /** It waits for the giver. */
+  get isStarved(): boolean {
+    return !this.#isComplete && !this.isFull;
   }
 
   /** Everything has come and was taken. */
