@@ -23,6 +23,8 @@ export interface ExchangeConnection {
   /** Nearly always one; an array, because a Set makes garbage with each change. */
   readonly open: NodeExchange[];
   idleSince: number;
+  /** What still comes gets no answer. */
+  isRefused: boolean;
 }
 
 export interface NodeMessages {
@@ -218,13 +220,19 @@ export class NodeExchange implements Exchange {
    * to the socket itself, as `linger` does, would leave a connection that was paused asleep.
    */
   #dropRest(): void {
-    const { socket } = this.#connection;
+    const connection = this.#connection;
+    const { socket } = connection;
+    // Malformed now, it would get a second answer.
+    connection.isRefused = true;
     const until = socket.bytesRead + LINGER_BYTES;
     const timer = setTimeout(() => socket.destroy(), LINGER_MS);
     this.#request.on("data", () => {
       if (socket.bytesRead > until) socket.destroy();
     });
-    this.#request.once("end", () => clearTimeout(timer));
+    this.#request.once("end", () => {
+      connection.isRefused = false;
+      clearTimeout(timer);
+    });
     socket.once("close", () => clearTimeout(timer));
     this.#request.resume();
   }

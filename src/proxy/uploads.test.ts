@@ -243,6 +243,15 @@ describe("an answer that does not wait for the body", () => {
     await raw.closed();
   });
 
+  test("is the only one, also when the rest of the body is malformed", async () => {
+    const { url } = await lab.serve({ door: refusing });
+    const raw = open(url).send(CHUNKED);
+    await write(raw, chunk(PART));
+    await raw.answers();
+    raw.send("nonsense\r\n");
+    expect((await raw.closed()).match(/HTTP\/1\.1 /g)).toHaveLength(1);
+  });
+
   test("in parts is seen to its end; the rest of the body is dropped, and the connection goes on", async () => {
     async function* parts() {
       yield "first ";
