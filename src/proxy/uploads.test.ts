@@ -99,6 +99,19 @@ describe("a large body", () => {
     },
   );
 
+  test("does not fall into ever smaller parts, however it is cut when it comes", async () => {
+    let parts = 0;
+    const door = async (request: ServeRequest) => {
+      for await (const _ of request.body ?? []) parts += 1;
+    };
+    const { url } = await lab.serve({ door });
+    const raw = open(url).send(CHUNKED);
+    for (let sent = 0; sent < 2 * PARTS; sent += 1) await write(raw, chunk(PART));
+    raw.send("0\r\n\r\n");
+    expect((await raw.answers())[0]).toMatchObject({ status: 204 });
+    expect(parts).toBeLessThan((2 * PARTS * PART.length) / 8_192);
+  });
+
   test("may be larger than what is put together in memory", async () => {
     const { url } = await lab.serve({ door: digest });
     const bytes = MAX_BODY_BYTES + 1_000_000;

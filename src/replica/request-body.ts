@@ -22,6 +22,8 @@ export class RequestBody {
   #failure: unknown;
   /** What the sender may still send. */
   #window: number;
+  /** Used up and not told to the sender. */
+  #unreported = 0;
   #wake: (() => void) | undefined;
   /** Something has come, or was asked for. */
   #hasBegun: boolean;
@@ -97,11 +99,20 @@ export class RequestBody {
       });
     }
     const part = this.#parts.shift()!;
-    if (!this.#isComplete) {
-      this.#window += part.length;
-      this.#source.giveCredit(part.length);
-    }
+    if (!this.#isComplete) this.#used(part.length);
     return part;
+  }
+
+  /**
+   * Not each part: credit in small amounts would cut what follows into parts as small, and those again, until there is nothing but
+   * frame heads. With half a window kept back the sender still has the other half.
+   */
+  #used(bytes: number): void {
+    this.#unreported += bytes;
+    if (this.#unreported < STREAM_WINDOW_BYTES / 2) return;
+    this.#window += this.#unreported;
+    this.#source.giveCredit(this.#unreported);
+    this.#unreported = 0;
   }
 
   #notify(): void {
