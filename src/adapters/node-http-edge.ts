@@ -41,7 +41,7 @@ class EdgeConnection {
   readonly open: NodeExchange[] = [];
   requests = 0;
   idleSince = 0;
-  /** Its bytes are no HTTP: it has its answer, and what still comes is dropped. */
+  /** It has its answer, and what still comes is dropped: because its bytes are no HTTP, or because they are of an answered request. */
   isRefused = false;
 
   constructor(socket: Socket, edge: { readonly isDraining: boolean }) {

@@ -5,14 +5,16 @@
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import { LINGER_BYTES, LINGER_MS } from "../model/limits.ts";
+import { LINGER_BYTES, LINGER_MS, STREAM_WINDOW_BYTES } from "../model/limits.ts";
 import type { FlatHeaders } from "../model/wire.ts";
-import type { BodyProblem, Exchange, ExchangeEvents } from "../ports/http-edge.ts";
+import type { Exchange, ExchangeEvents } from "../ports/http-edge.ts";
 
 /** Up to this size head and body leave as one string, which is cheaper than two buffers. */
 const ONE_STRING_BYTES = 16_384;
 
 const latin1Slice = Buffer.prototype.latin1Slice as unknown as (this: Uint8Array, start: number, end: number) => string;
+
+const NOTHING = new Uint8Array(0);
 
 /** The connection as its exchanges see it. */
 export interface ExchangeConnection {
@@ -21,6 +23,8 @@ export interface ExchangeConnection {
   /** Nearly always one; an array, because a Set makes garbage with each change. */
   readonly open: NodeExchange[];
   idleSince: number;
+  /** What still comes gets no answer. */
+  isRefused: boolean;
 }
 
 export interface NodeMessages {
@@ -37,7 +41,9 @@ export class NodeExchange implements Exchange {
   readonly #response: ServerResponse;
   #awaitsNod: boolean;
   #isOver = false;
-  #onBody: ((body: Uint8Array | BodyProblem) => void) | undefined;
+  #onPart: ((bytes: Uint8Array, part: "more" | "end") => void) | undefined;
+  /** What came before the first part was given. */
+  #early: Buffer[] | undefined;
 
   constructor(connection: ExchangeConnection, { request, response, sends }: NodeMessages) {
     this.#connection = connection;
@@ -63,38 +69,62 @@ export class NodeExchange implements Exchange {
     return this.#response.headersSent;
   }
 
-  readBody(maxBytes: number, done: (body: Uint8Array | BodyProblem) => void): void {
-    if (this.#awaitsNod) {
-      this.#awaitsNod = false;
-      this.#response.writeContinue();
-    }
+  readBody(done: (body: Uint8Array) => void): void {
+    this.welcomeBody();
     const request = this.#request;
-    this.#onBody = done;
     let parts: Buffer[] | undefined;
     let first: Buffer | undefined;
-    let bytes = 0;
     request.on("data", (part: Buffer) => {
-      bytes += part.length;
-      if (bytes > maxBytes) {
-        request.removeAllListeners("data");
-        request.removeAllListeners("end");
-        request.pause();
-        this.#settleBody("too-large");
-      } else if (first === undefined) first = part;
+      if (first === undefined) first = part;
       else {
         parts ??= [first];
         parts.push(part);
       }
     });
-    request.on("end", () =>
-      this.#settleBody(parts === undefined ? (first ?? new Uint8Array(0)) : Buffer.concat(parts)),
-    );
+    request.on("end", () => {
+      if (!this.#isOver) done(parts === undefined ? (first ?? new Uint8Array(0)) : Buffer.concat(parts));
+    });
+  }
+
+  streamBody(onPart: (bytes: Uint8Array, part: "more" | "end") => void): void {
+    this.#onPart = onPart;
+    const early: Buffer[] = [];
+    let earlyBytes = 0;
+    this.#early = early;
+    this.#request.on("data", (part: Buffer) => {
+      if (this.#early === undefined) this.#onPart?.(part, "more");
+      else {
+        early.push(part);
+        earlyBytes += part.length;
+        if (earlyBytes >= STREAM_WINDOW_BYTES) this.#giveEarly("more");
+      }
+    });
+    this.#request.on("end", () => {
+      if (this.#early === undefined) this.#onPart?.(NOTHING, "end");
+      else this.#giveEarly("end");
+    });
+    setImmediate(() => this.#giveEarly("more"));
+  }
+
+  welcomeBody(): void {
+    if (!this.#awaitsNod || this.#isOver || this.#response.headersSent) return;
+    this.#awaitsNod = false;
+    this.#response.writeContinue();
+  }
+
+  pauseBody(): void {
+    this.#request.pause();
+  }
+
+  resumeBody(): void {
+    if (!this.#isOver) this.#request.resume();
   }
 
   reply(status: number, headers: FlatHeaders, body: Uint8Array | undefined): boolean {
     if (this.#isOver) return true;
     const response = this.#response;
     const isUnread = this.#hasUnreadBody();
+    this.#ignoreBody();
     if (isUnread || this.#connection.edge.isDraining) response.shouldKeepAlive = false;
     if (!this.#writeHead(status, headers)) return false;
     if (isUnread) this.#endAndLinger(body);
@@ -120,8 +150,10 @@ export class NodeExchange implements Exchange {
 
   end(): void {
     if (this.#isOver) return;
-    if (this.#hasUnreadBody()) this.#endAndLinger(undefined);
-    else this.#response.end();
+    const isUnread = this.#hasUnreadBody();
+    this.#ignoreBody();
+    this.#response.end();
+    if (isUnread) this.#dropRest();
     this.#over();
   }
 
@@ -135,7 +167,6 @@ export class NodeExchange implements Exchange {
   gone(): void {
     if (this.#isOver) return;
     this.#over();
-    this.#settleBody("gone");
     this.events?.onGone();
   }
 
@@ -163,22 +194,52 @@ export class NodeExchange implements Exchange {
     if (body === undefined) response.flushHeaders();
     else response.write(body);
     this.#request.once("end", () => response.end());
-    this.#request.resume();
-    linger(this.#connection.socket);
+    this.#dropRest();
   }
 
   #drained(): void {
     if (!this.#isOver) this.events?.onDrain();
   }
 
-  #settleBody(body: Uint8Array | BodyProblem): void {
-    const done = this.#onBody;
-    this.#onBody = undefined;
-    done?.(body);
+  #giveEarly(part: "more" | "end"): void {
+    const early = this.#early;
+    if (early === undefined) return;
+    this.#early = undefined;
+    this.#onPart?.(early.length === 1 ? early[0]! : Buffer.concat(early), part);
+  }
+
+  /** What of the request still comes is read away: unread it would stand before the next request. */
+  #ignoreBody(): void {
+    if (this.#onPart === undefined) return;
+    this.#onPart = undefined;
+    this.#request.resume();
+  }
+
+  /**
+   * The client has an answer whose end it can see. When it sends on for too long, the connection ends. Reads by the request: listening
+   * to the socket itself, as `linger` does, would leave a connection that was paused asleep.
+   */
+  #dropRest(): void {
+    const connection = this.#connection;
+    const { socket } = connection;
+    // Malformed now, it would get a second answer.
+    connection.isRefused = true;
+    const until = socket.bytesRead + LINGER_BYTES;
+    const timer = setTimeout(() => socket.destroy(), LINGER_MS);
+    this.#request.on("data", () => {
+      if (socket.bytesRead > until) socket.destroy();
+    });
+    this.#request.once("end", () => {
+      connection.isRefused = false;
+      clearTimeout(timer);
+    });
+    socket.once("close", () => clearTimeout(timer));
+    this.#request.resume();
   }
 
   #over(): void {
     this.#isOver = true;
+    this.#onPart = undefined;
     const { open } = this.#connection;
     if (open.at(-1) === this) open.pop();
     else open.splice(open.indexOf(this), 1);

@@ -252,7 +252,7 @@ export const MAX_SHADOWS_IN_FLIGHT = 256;
 // ── HTTP edge
 export const MAX_HEADER_BYTES = 16_384;
 export const MAX_HEADERS = 100;
-/** Largest request body that a proxy takes. */
+/** Largest request body that a replica puts together for json(), text(), bytes(), formData() or a method; as a stream it may be larger. */
 export const MAX_BODY_BYTES = 32_000_000;
 /** From the first byte of a request to the end of its head. */
 export const HEADERS_TIMEOUT_MS = 10_000;

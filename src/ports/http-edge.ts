@@ -4,9 +4,6 @@
  */
 import type { FlatHeaders } from "../model/wire.ts";
 
-/** Why a body did not arrive whole. After "gone" nobody waits for an answer. */
-export type BodyProblem = "too-large" | "gone";
-
 /** One request and the way to answer it. `reply`, `end` or `cut` ends it; after that the rest does nothing. */
 export interface Exchange {
   /** Upper case. */
@@ -16,10 +13,20 @@ export interface Exchange {
   readonly version: "1.0" | "1.1";
   /** `[name, value, …]` as they came. */
   readonly rawHeaders: readonly string[];
-  /** Only for a request that announces a body. A client that asked for a nod before it sends gets it by this. */
-  readBody(maxBytes: number, done: (body: Uint8Array | BodyProblem) => void): void;
+  /** For a request that announces a small body: gives it when it is whole. A client that asked for a nod gets it by this. */
+  readBody(done: (body: Uint8Array) => void): void;
   /**
-   * Head and body at once; `body` undefined = none. The connection ends with it when the request's body was not read.
+   * For a request that announces a large body, or one of unknown length. The first call comes at the end of this turn of the event
+   * loop at the latest, with whatever is there: with "end" it is all. One of the two methods, once.
+   */
+  streamBody(onPart: (bytes: Uint8Array, part: "more" | "end") => void): void;
+  /** The nod for a client that asked for it before it sends; nothing otherwise. Only for `streamBody`. */
+  welcomeBody(): void;
+  /** The client is made to stop sending, once what the systems between hold is full. */
+  pauseBody(): void;
+  resumeBody(): void;
+  /**
+   * Head and body at once; `body` undefined = none. The connection ends with it when the request's body was not read to its end.
    * false: the head is no HTTP, and nothing was sent.
    */
   reply(status: number, headers: FlatHeaders, body: Uint8Array | undefined): boolean;
@@ -27,6 +34,7 @@ export interface Exchange {
   begin(status: number, headers: FlatHeaders): boolean;
   /** false: the client takes no more for now; wait for `onDrain`. */
   write(bytes: Uint8Array): boolean;
+  /** The rest of the request's body is dropped within bounds. */
   end(): void;
   /** Breaks the connection: the client must see that the answer is not whole. */
   cut(): void;

@@ -91,8 +91,9 @@ export class Front implements EdgeHandler {
       const detail = `endpoint "${tag}" exposes no method "${shown(head.callMethod)}".${suggestion(head.callMethod, spec.expose)}`;
       return this.#refuse(exchange, requestId, "method-unknown", detail);
     }
-    if (head.bodyBytes !== undefined && head.bodyBytes > MAX_BODY_BYTES) {
-      const detail = `the request's body of ${head.bodyBytes} bytes is larger than ${MAX_BODY_BYTES}. Send less, or in several requests.`;
+    // A method gets its argument whole. A door may read a stream of any length.
+    if (head.callMethod !== undefined && head.bodyBytes !== undefined && head.bodyBytes > MAX_BODY_BYTES) {
+      const detail = `the argument of ${head.bodyBytes} bytes is larger than ${MAX_BODY_BYTES}. Send less, or in several requests.`;
       return this.#refuse(exchange, requestId, "body-too-large", detail);
     }
     const passage = new Passage(this.#world, exchange, {
@@ -111,7 +112,7 @@ export class Front implements EdgeHandler {
       idempotent: undefined,
       safeMethod: SAFE_METHODS.has(method),
     });
-    passage.start(head.hasBody ? "with body" : "without body");
+    passage.start(head.hasBody ? { bytes: head.bodyBytes } : undefined);
     return passage;
   }
 

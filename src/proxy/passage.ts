@@ -1,12 +1,22 @@
 /**
  * One HTTP request on its way through the proxy: from its exchange to the router and back. A small answer leaves in one piece; parts are
- * passed on as fast as the client takes them, and the replica is told so. The client gets exactly one answer, or a broken connection
+ * passed on as fast as the client takes them, and the replica is told so; a large body as fast as the replica takes it, and the client is
+ * made to wait. The client gets exactly one answer, or a broken connection
  * when an answer broke off.
  */
-import { MAX_BODY_BYTES } from "../model/limits.ts";
+import { STREAM_WINDOW_BYTES } from "../model/limits.ts";
 import type { ReplyHead, WireFailure } from "../model/wire.ts";
-import type { BodyProblem, Exchange, ExchangeEvents } from "../ports/http-edge.ts";
-import type { Part, ReplySink, Router, RouterQuery, SentQuery } from "../router/router.ts";
+import type { Exchange, ExchangeEvents } from "../ports/http-edge.ts";
+import {
+  type BodyGiver,
+  type Part,
+  type QueryBody,
+  type ReplySink,
+  type Router,
+  type RouterQuery,
+  type SentQuery,
+  StreamedBody,
+} from "../router/router.ts";
 import { type ProblemAnswer, problemOf, problemOfFailure } from "./problems.ts";
 import { responseHead } from "./response-head.ts";
 
@@ -17,17 +27,21 @@ export interface PassageWorld {
 
 /** A query whose body is filled in when it is read. */
 export type HttpQuery = Omit<Extract<RouterQuery, { readonly kind: "http" }>, "body"> & {
-  body: Uint8Array | undefined;
+  body: QueryBody;
 };
+
+/** What a request says of its body; undefined bytes: they come in chunks. */
+export type AnnouncedBody = { readonly bytes: number | undefined } | undefined;
 
 /** Statuses that have no body and no length. */
 const isBodiless = (status: number): boolean => status === 204 || status === 304;
 
-export class Passage implements ExchangeEvents, ReplySink {
+export class Passage implements ExchangeEvents, ReplySink, BodyGiver {
   readonly #world: PassageWorld;
   readonly #exchange: Exchange;
   readonly #query: HttpQuery;
   #sent: SentQuery | undefined;
+  #upload: StreamedBody | undefined;
   #state: "asking" | "answering" | "over" = "asking";
   /** What the handler says the parts add up to. */
   #declaredBytes: number | undefined;
@@ -41,9 +55,11 @@ export class Passage implements ExchangeEvents, ReplySink {
     this.#query = query;
   }
 
-  start(body: "with body" | "without body"): void {
-    if (body === "without body") this.#sent = this.#world.router.send(this.#query, this);
-    else this.#exchange.readBody(MAX_BODY_BYTES, (read) => this.#bodyRead(read));
+  start(announced: AnnouncedBody): void {
+    if (announced === undefined) this.#send(undefined);
+    else if (announced.bytes !== undefined && announced.bytes <= STREAM_WINDOW_BYTES) {
+      this.#exchange.readBody((body) => this.#send(body));
+    } else this.#exchange.streamBody((bytes, part) => this.#bodyPart(bytes, part));
   }
 
   // ── from the client
@@ -57,6 +73,18 @@ export class Passage implements ExchangeEvents, ReplySink {
     this.#owedBytes = 0;
     this.#sent?.consumed(owed);
   }
+
+  // ── from the body on its way to the replica
+  onRoom(): void {
+    this.#exchange.resumeBody();
+  }
+
+  onWanted(): void {
+    this.#exchange.welcomeBody();
+  }
+
+  /** The answer, or the client's leaving, is the end of the body too. */
+  onClosed(): void {}
 
   // ── from the replica
   onReply(head: ReplyHead, body: Uint8Array, part: Part): void {
@@ -90,15 +118,20 @@ export class Passage implements ExchangeEvents, ReplySink {
     else if (this.#state === "answering") this.#cut();
   }
 
-  #bodyRead(read: Uint8Array | BodyProblem): void {
-    if (read === "gone") return;
-    if (read === "too-large") {
-      const detail = `the request's body is larger than ${MAX_BODY_BYTES} bytes. Send less, or in several requests.`;
-      this.#answer(problemOf("body-too-large", detail, this.#facts()));
-    } else {
-      this.#query.body = read;
-      this.#sent = this.#world.router.send(this.#query, this);
+  #send(body: QueryBody): void {
+    this.#query.body = body;
+    this.#sent = this.#world.router.send(this.#query, this);
+  }
+
+  #bodyPart(bytes: Uint8Array, part: Part): void {
+    if (this.#sent === undefined && part === "end") {
+      this.#send(bytes);
+      return;
     }
+    const isFirst = this.#upload === undefined;
+    this.#upload ??= new StreamedBody(this);
+    if (!this.#upload.add(bytes, part)) this.#exchange.pauseBody();
+    if (isFirst) this.#send(this.#upload);
   }
 
   #reply(status: number, headers: string[], body: Uint8Array, part: Part): boolean {

@@ -6,11 +6,14 @@ import { ServeError } from "../base/serve-error.ts";
 import { MAX_BODY_BYTES, STREAM_WINDOW_BYTES } from "../model/limits.ts";
 
 export interface BodySource {
-  /** The sender may send that many more bytes. */
+  /** The sender may send that many more bytes; 0: nothing has come yet, and the handler waits for it. */
   giveCredit(bytes: number): void;
 }
 
 const EMPTY = new Uint8Array(0);
+
+export const bodyTooLarge = (): ServeError =>
+  new ServeError("body-too-large", `the body is larger than ${MAX_BODY_BYTES} bytes. Read it as a stream.`);
 
 export class RequestBody {
   readonly #source: BodySource;
@@ -19,13 +22,18 @@ export class RequestBody {
   #failure: unknown;
   /** What the sender may still send. */
   #window: number;
+  /** Used up and not told to the sender. */
+  #unreported = 0;
   #wake: (() => void) | undefined;
+  /** Something has come, or was asked for. */
+  #hasBegun: boolean;
 
   constructor(source: BodySource, first: Uint8Array, rest: "complete" | "more") {
     this.#source = source;
     this.#parts = first.length === 0 ? [] : [first];
     this.#isComplete = rest === "complete";
     this.#window = STREAM_WINDOW_BYTES - first.length;
+    this.#hasBegun = first.length > 0;
   }
 
   get isEmpty(): boolean {
@@ -43,6 +51,7 @@ export class RequestBody {
     this.#window -= part.length;
     if (this.#window < 0 || this.#isComplete) return false;
     if (part.length > 0) this.#parts.push(part);
+    this.#hasBegun = true;
     this.#isComplete = rest === "complete";
     this.#notify();
     return true;
@@ -68,7 +77,7 @@ export class RequestBody {
     for (let part = await this.read(); part !== undefined; part = await this.read()) {
       bytes += part.length;
       if (bytes > MAX_BODY_BYTES) {
-        throw new ServeError("body-too-large", `the body is larger than ${MAX_BODY_BYTES} bytes. Read it as a stream.`);
+        throw bodyTooLarge();
       }
       parts.push(part);
     }
@@ -80,16 +89,30 @@ export class RequestBody {
     while (this.#parts.length === 0) {
       if (this.#failure !== undefined) throw this.#failure;
       if (this.#isComplete) return undefined;
+      if (!this.#hasBegun) {
+        // A client that waits for a nod before it sends gets it by this.
+        this.#hasBegun = true;
+        this.#source.giveCredit(0);
+      }
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
     }
     const part = this.#parts.shift()!;
-    if (!this.#isComplete) {
-      this.#window += part.length;
-      this.#source.giveCredit(part.length);
-    }
+    if (!this.#isComplete) this.#used(part.length);
     return part;
+  }
+
+  /**
+   * Not each part: credit in small amounts would cut what follows into parts as small, and those again, until there is nothing but
+   * frame heads. With half a window kept back the sender still has the other half.
+   */
+  #used(bytes: number): void {
+    this.#unreported += bytes;
+    if (this.#unreported < STREAM_WINDOW_BYTES / 2) return;
+    this.#window += this.#unreported;
+    this.#source.giveCredit(this.#unreported);
+    this.#unreported = 0;
   }
 
   #notify(): void {

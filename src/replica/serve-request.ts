@@ -5,8 +5,10 @@
 import type { ServeRequest, StandardSchemaV1 } from "../api/api.ts";
 import { messageOf, ServeError } from "../base/serve-error.ts";
 import { decodeValue } from "../core/wire/values.ts";
+import { MAX_BODY_BYTES } from "../model/limits.ts";
 import type { QueryHead } from "../model/wire.ts";
-import type { RequestBody } from "./request-body.ts";
+import { bodyTooLarge, type RequestBody } from "./request-body.ts";
+import { withLimit } from "./request-limit.ts";
 
 export type RequestHead = Extract<QueryHead, { kind: "http" | "door" }>;
 
@@ -122,7 +124,8 @@ export class IncomingRequest implements ServeRequest {
     const { method, headers, signal } = this;
     const body = method === "GET" || method === "HEAD" ? null : this.body;
     if (body === null) return new Request(this.url, { method, headers, signal });
-    return new Request(this.url, { method, headers, signal, body, duplex: "half" });
+    const request = new Request(this.url, { method, headers, signal, body, duplex: "half" });
+    return this.#query.body.whole === undefined ? withLimit(request) : request;
   }
 
   /** Path and query as they came. */
@@ -154,7 +157,7 @@ export class IncomingRequest implements ServeRequest {
     if (this.#stream !== undefined) {
       return Promise.reject(new TypeError("the body of this request is already taken as a stream"));
     }
-    this.#bytes ??= readAll(this.#query.body);
+    this.#bytes ??= readAll(this.#query.body, this.#head.headers);
     return this.#bytes;
   }
 
@@ -164,8 +167,12 @@ export class IncomingRequest implements ServeRequest {
   }
 }
 
-async function readAll(body: RequestBody): Promise<Uint8Array> {
-  return body.whole ?? body.readAll();
+async function readAll(body: RequestBody, headers: readonly string[]): Promise<Uint8Array> {
+  if (body.whole !== undefined) return body.whole;
+  // Refused before the client has sent it all.
+  const at = headers.indexOf("content-length");
+  if (at >= 0 && at % 2 === 0 && Number(headers[at + 1]) > MAX_BODY_BYTES) throw bodyTooLarge();
+  return body.readAll();
 }
 
 const hostOf = (headers: readonly string[]): string => {

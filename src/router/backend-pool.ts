@@ -137,6 +137,8 @@ export class BackendPool implements QueryPlace, ReplicaOwner {
 
   consumed(): void {}
 
+  bodyGrew(): void {}
+
   // ── as the owner of replicas
 
   returned(query: OpenQuery, why: Returned): void {
@@ -200,6 +202,7 @@ export class BackendPool implements QueryPlace, ReplicaOwner {
 
   #mayRunAgain(query: OpenQuery): boolean {
     if (query.isShadow || query.hasReply || !query.isRepeatable || query.retries >= MAX_RETRIES_PER_QUERY) return false;
+    if (!query.canReplay) return false;
     if (!this.#owner.mayRetry()) return false;
     query.retries += 1;
     return true;

@@ -138,6 +138,11 @@ export class HandleCall implements ReplySink, PartSource, CancelListener {
     this.#giveUp(reason);
   }
 
+  /** The rest of what it sends will not come. */
+  bodyFailed(error: unknown): void {
+    this.#giveUp(error);
+  }
+
   readonly #onAbort = (event: Event): void => {
     this.cancel((event.target as AbortSignal).reason);
   };

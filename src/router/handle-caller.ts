@@ -10,8 +10,9 @@ import { MAX_BODY_BYTES } from "../model/limits.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Random } from "../ports/random.ts";
 import { type CallEnds, type CallOutcome, HandleCall, type SurroundingQuery } from "./handle-call.ts";
-import { bodyOf, flatHeadersOf } from "./http-response.ts";
+import { flatHeadersOf } from "./http-response.ts";
 import type { RouterQuery } from "./query-types.ts";
+import { uploadOf } from "./request-upload.ts";
 import type { Router } from "./router.ts";
 
 export type CallResult = Promise<unknown> & AsyncIterable<unknown> & { cancel(reason?: unknown): void };
@@ -65,7 +66,7 @@ export function createHandleCallers(router: Router, words: CallWords, ports: Han
   return (endpoint) => {
     let caller = callers.get(endpoint);
     if (caller === undefined) {
-      caller = new EndpointCaller(endpoint, { router, words, nextId });
+      caller = new EndpointCaller(endpoint, { router, words, nextId, clock: ports.clock });
       callers.set(endpoint, caller);
     }
     return caller;
@@ -76,6 +77,7 @@ interface CallerWorld {
   readonly router: Router;
   readonly words: CallWords;
   readonly nextId: () => string;
+  readonly clock: Clock;
 }
 
 class EndpointCaller implements HandleCaller {
@@ -117,10 +119,11 @@ class EndpointCaller implements HandleCaller {
     const surrounding = this.#world.words.currentQuery();
     const common = this.#common(options, surrounding);
     const signals = options.signal === undefined ? [request.signal] : [request.signal, options.signal];
-    const body = await bodyOf(request);
+    const upload = await uploadOf(request, this.#world.clock);
     return new Promise((resolve, reject) => {
       const outcome: CallOutcome = { resolve: (response) => resolve(response as Response), reject };
-      new HandleCall(this.#endpoint, outcome, { signals, surrounding }).send(this.#world.router, {
+      const call = new HandleCall(this.#endpoint, outcome, { signals, surrounding });
+      call.send(this.#world.router, {
         kind: "http",
         method: request.method,
         url: request.url,
@@ -128,9 +131,10 @@ class EndpointCaller implements HandleCaller {
         headers: flatHeadersOf(request.headers),
         callMethod: undefined,
         ...common,
-        body,
+        body: upload.body,
         safeMethod: SAFE_METHODS.has(request.method),
       });
+      if (upload.kind === "streamed") upload.pump((error) => call.bodyFailed(error));
     });
   }
 
@@ -142,7 +146,7 @@ class EndpointCaller implements HandleCaller {
     const call = new HandleCall(this.#endpoint, open, ends);
     try {
       const query = queryOf(this.#common(options, surrounding));
-      if (query.body !== undefined && query.body.length > MAX_BODY_BYTES) throw this.#tooLarge();
+      if (query.body instanceof Uint8Array && query.body.length > MAX_BODY_BYTES) throw this.#tooLarge();
       call.send(router, query);
     } catch (error) {
       // An argument that cannot cross, or a `toJSON` of one that throws.

@@ -1,6 +1,5 @@
 /** Web-standard requests and responses as the wire carries them. Bodies pass untouched. */
 import { ServeError } from "../base/serve-error.ts";
-import { MAX_BODY_BYTES } from "../model/limits.ts";
 import type { FlatHeaders } from "../model/wire.ts";
 import type { PartStream } from "./part-stream.ts";
 
@@ -43,19 +42,4 @@ export function flatHeadersOf(headers: Headers | Readonly<Record<string, string>
   const entries = headers instanceof Headers ? headers : Object.entries(headers);
   for (const [name, value] of entries) flat.push(name.toLowerCase(), String(value));
   return flat;
-}
-
-/** @throws ServeError `body-too-large` */
-export async function bodyOf(request: Request): Promise<Uint8Array | undefined> {
-  if (request.body === null) return undefined;
-  const parts: Uint8Array[] = [];
-  let size = 0;
-  for await (const part of request.body) {
-    size += part.length;
-    if (size > MAX_BODY_BYTES) {
-      throw new ServeError("body-too-large", `the request's body is larger than ${MAX_BODY_BYTES} bytes.`);
-    }
-    parts.push(part);
-  }
-  return parts.length === 1 ? parts[0] : Buffer.concat(parts);
 }

@@ -8,6 +8,7 @@ import type { QueryStamp } from "../core/wire/heads.ts";
 import type { ReplyHead, WireFailure } from "../model/wire.ts";
 import type { WheelEntry } from "./deadline-wheel.ts";
 import type { Part, ReplySink, RouterQuery, SentQuery } from "./query-types.ts";
+import { StreamedBody } from "./streamed-body.ts";
 
 /** Where an open query waits or runs; each can give it up. */
 export interface QueryPlace {
@@ -17,6 +18,8 @@ export interface QueryPlace {
   deadlineFailure(query: OpenQuery): WireFailure;
   /** More of the answer may come. */
   consumed(query: OpenQuery, bytes: number): void;
+  /** More of its body has arrived. */
+  bodyGrew(query: OpenQuery): void;
 }
 
 /** What every query of a router shares. */
@@ -55,6 +58,10 @@ export class OpenQuery implements SentQuery, WheelEntry<OpenQuery>, QueryStamp {
   /** Bytes of the body that were sent on this stream, and that may be. */
   bodySent = 0;
   bodyAllowed = 0;
+  /** Its body when that is still arriving. */
+  readonly upload: StreamedBody | undefined;
+  /** The end of `upload` was sent on this stream. */
+  uploadEnded = false;
   /** Bytes of the answer that were used up and not yet told to the replica. */
   unreported = 0;
   wheelNext: OpenQuery | undefined = undefined;
@@ -78,10 +85,18 @@ export class OpenQuery implements SentQuery, WheelEntry<OpenQuery>, QueryStamp {
     this.deadline = rules.deadline;
     this.allowedMs = rules.allowedMs;
     this.isRepeatable = rules.isRepeatable;
+    const { body } = what.query;
+    this.upload = body instanceof StreamedBody ? body : undefined;
+    if (this.upload !== undefined) this.upload.onGrown = () => this.place?.bodyGrew(this);
   }
 
   get endpoint(): string {
     return this.query.endpoint;
+  }
+
+  /** The whole body can be sent once more. */
+  get canReplay(): boolean {
+    return this.upload === undefined || this.upload.canReplay;
   }
 
   /** @param place it goes there now; the one before has let go of it. */
@@ -149,6 +164,7 @@ export class OpenQuery implements SentQuery, WheelEntry<OpenQuery>, QueryStamp {
   #end(): void {
     this.isDone = true;
     this.place = undefined;
+    this.upload?.close();
     this.#owner.ended(this);
   }
 }

@@ -4,12 +4,10 @@
  */
 import type { QueryFields } from "../core/wire/heads.ts";
 import type { ReplyHead, WireFailure } from "../model/wire.ts";
+import type { StreamedBody } from "./streamed-body.ts";
 
-/**
- * A body that is all there. Bodies that are still arriving will be a second member of this union (a source that the router asks for
- * parts as credit comes); the router then keeps what it may have to send again.
- */
-export type QueryBody = Uint8Array | undefined;
+/** A body that is all there, or one that is still arriving. */
+export type QueryBody = Uint8Array | StreamedBody | undefined;
 
 /** `kind` and the fields of a query's head (model/wire.ts) but for the two that the router knows better. */
 export type RouterQuery = QueryFields & {

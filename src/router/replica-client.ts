@@ -3,7 +3,6 @@
  * to its owner that did not get an answer, saying whether it can have run.
  */
 
-import { END, MORE } from "../core/wire/frame-writer.ts";
 import type { Frame, ProtocolError } from "../core/wire/frames.ts";
 import { isProtocolError, protocolError } from "../core/wire/frames.ts";
 import { decodeCount, decodeFailure, decodeRefuse, decodeReplyHead } from "../core/wire/heads.ts";
@@ -12,6 +11,7 @@ import { MAX_STREAM_ID, STREAM_WINDOW_BYTES } from "../model/limits.ts";
 import type { ReplicaEntry } from "../model/longpoll.ts";
 import { FLAG_END, FRAME, WIRE_PROTOCOL, type WireFailure } from "../model/wire.ts";
 import type { Log } from "../ports/log.ts";
+import { addCredit, sendGrown, sendQuery } from "./body-frames.ts";
 import { deadlinePassed, headTooLarge, noReplica, replicaLost, wireBroken } from "./failures.ts";
 import type { OpenQuery, QueryPlace } from "./open-query.ts";
 import type { Candidate } from "./replica-choice.ts";
@@ -123,7 +123,8 @@ export class ReplicaClient implements Candidate, QueryPlace, WireEvents {
     else if (this.#streams.get(query.streamId) === query && connection !== undefined) {
       connection.writer.cancel(query.streamId);
       connection.flushSoon();
-      if (why === "deadline") this.#health.stalled();
+      // A client that is slow to send says nothing about the replica.
+      if (why === "deadline" && query.upload?.isStarved !== true) this.#health.stalled();
       this.#streams.delete(query.streamId);
       this.#left(query);
     }
@@ -142,6 +143,11 @@ export class ReplicaClient implements Candidate, QueryPlace, WireEvents {
     this.#connection.writer.credit(query.streamId, query.unreported);
     this.#connection.flushSoon();
     query.unreported = 0;
+  }
+
+  bodyGrew(query: OpenQuery): void {
+    const connection = this.#connection;
+    if (connection !== undefined && this.#streams.get(query.streamId) === query) sendGrown(query, connection);
   }
 
   // ── as the owner of a connection
@@ -208,21 +214,11 @@ export class ReplicaClient implements Candidate, QueryPlace, WireEvents {
   }
 
   #send(query: OpenQuery, connection: WireConnection): void {
-    const { body } = query.query;
     const streamId = this.#lastStreamId + 1;
-    const size = body === undefined ? 0 : body.length;
-    const first = Math.min(size, STREAM_WINDOW_BYTES);
     query.timeoutMs = Math.max(0, query.deadline - this.#ports.clock.now());
     query.streamId = streamId;
     query.unreported = 0;
-    query.bodySent = first;
-    query.bodyAllowed = first;
-    const isWritten = connection.writer.stampedQuery(streamId, {
-      fields: query.query,
-      stamp: query,
-      body: size === first ? body : body!.subarray(0, first),
-      end: size === first ? END : MORE,
-    });
+    const isWritten = sendQuery(query, connection);
     connection.flushSoon();
     if (!isWritten) {
       this.#left(query);
@@ -260,7 +256,7 @@ export class ReplicaClient implements Candidate, QueryPlace, WireEvents {
       case FRAME.CREDIT: {
         const credit = decodeCount(frame.head);
         if (isProtocolError(credit)) return credit;
-        this.#sendMore(query, credit.count);
+        if (this.#connection !== undefined) addCredit(query, credit.count, this.#connection);
         return undefined;
       }
       default:
@@ -270,23 +266,11 @@ export class ReplicaClient implements Candidate, QueryPlace, WireEvents {
     return undefined;
   }
 
-  #sendMore(query: OpenQuery, credit: number): void {
-    const { body } = query.query;
-    const connection = this.#connection;
-    if (body === undefined || connection === undefined || query.bodySent >= body.length) return;
-    query.bodyAllowed = Math.min(body.length, query.bodyAllowed + credit);
-    while (query.bodySent < query.bodyAllowed) {
-      const until = Math.min(query.bodyAllowed, query.bodySent + STREAM_WINDOW_BYTES);
-      connection.writer.data(query.streamId, body.subarray(query.bodySent, until), until === body.length ? END : MORE);
-      query.bodySent = until;
-    }
-    connection.flushSoon();
-  }
-
   #refused(query: OpenQuery, frame: Frame): ProtocolError | undefined {
     const refusal = decodeRefuse(frame.head);
     if (isProtocolError(refusal)) return refusal;
     if (query.hasReply) return protocolError("REFUSE after REPLY");
+    if (!query.canReplay) return protocolError("REFUSE after CREDIT");
     this.#streams.delete(query.streamId);
     this.#left(query);
     if (refusal.reason === "busy") {
@@ -314,9 +298,14 @@ export class ReplicaClient implements Candidate, QueryPlace, WireEvents {
       this.#streams.delete(streamId);
       this.#left(query);
     }
-    for (const [, query] of above) this.#owner.returned(query, NOT_RUN);
+    for (const [, query] of above) this.#owner.returned(query, query.canReplay ? NOT_RUN : this.#brokenOff(query));
     this.#closeWhenIdle();
     return undefined;
+  }
+
+  /** It has used some of the body, and says that it never had the query. */
+  #brokenOff(query: OpenQuery): Returned {
+    return { kind: "lost", failure: wireBroken(query.endpoint, this.entry.replica, "GOAWAY after CREDIT") };
   }
 
   /** Nothing new is sent there; the pause keeps us away when the list still names it after the connection has ended. */

@@ -28,6 +28,7 @@ import { parseSnapshots, type RouterSnapshots } from "./snapshots.ts";
 export { type CallWords, createHandleCallers, type HandleCallers } from "./handle-caller.ts";
 export type { Part, QueryBody, ReplySink, RouterQuery, SentQuery } from "./query-types.ts";
 export type { RouterSnapshots } from "./snapshots.ts";
+export { type BodyGiver, StreamedBody } from "./streamed-body.ts";
 
 export interface RouterPorts {
   readonly transport: Transport;
@@ -270,4 +271,6 @@ class UnroutedQueries implements QueryPlace {
   }
 
   consumed(): void {}
+
+  bodyGrew(): void {}
 }

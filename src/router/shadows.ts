@@ -1,6 +1,7 @@
 /**
  * Copies of queries for shadow backends. They are made after the primary was sent, from a budget of their own; a copy that would
- * have to wait is dropped and counted. Nothing that becomes of one is ever told to whoever sent the query.
+ * have to wait is dropped and counted, and so is that of a query whose body is still arriving: two readers of one body would wait for
+ * each other. Nothing that becomes of one is ever told to whoever sent the query.
  */
 import { MAX_SHADOWS_IN_FLIGHT } from "../model/limits.ts";
 import type { BackendPool } from "./backend-pool.ts";
@@ -17,7 +18,7 @@ export interface ShadowPorts {
 
 export interface ShadowCounts {
   readonly sent: number;
-  /** No replica was free, or the budget was used up. */
+  /** No replica was free, the budget was used up, or the body was still arriving. */
   readonly dropped: number;
   readonly failed: number;
 }
@@ -44,7 +45,8 @@ export class Shadows {
   draw(primary: OpenQuery, picker: Picker): void {
     for (const backend of picker.pickShadows(primary.query.shardKey, this.#ports.random)) {
       const pool = this.#ports.pool(backend);
-      if (pool === undefined || this.#inFlight >= MAX_SHADOWS_IN_FLIGHT) this.#dropped += 1;
+      const isBounded = primary.upload === undefined && this.#inFlight < MAX_SHADOWS_IN_FLIGHT;
+      if (pool === undefined || !isBounded) this.#dropped += 1;
       else this.#send(primary, pool);
     }
   }

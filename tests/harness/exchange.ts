@@ -60,6 +60,8 @@ export interface LargeBody {
   readonly line: string;
   readonly bytes: number;
   readonly framing: "with its length" | "in chunks";
+  /** Default: chunks just stop, for a body that is refused before. */
+  readonly end?: "sent" | undefined;
 }
 
 /** Sends a JSON body of that many bytes, part by part, until the server has answered. */
@@ -71,7 +73,11 @@ export const sendLargeBody = (where: NetConnectOpts, body: LargeBody): Promise<s
     let sent = 0;
     // One part at a time, so that an answer is seen before the next one is written.
     const next = (): void => {
-      if (isOver() || sent >= body.bytes) return;
+      if (isOver()) return;
+      if (sent >= body.bytes) {
+        if (isChunked && body.end === "sent") write("0\r\n\r\n");
+        return;
+      }
       sent += PART.length;
       write(isChunked ? CHUNK : PART, () => setImmediate(next));
     };
