@@ -6,11 +6,15 @@ import { describe, expect, test } from "vitest";
 import { runSwarm } from "./sim.ts";
 
 const MINUTES = 4;
-/** One virtual hour and more. Each of these seeds, or one like it, has found something; docs of what it was stand in the tests of the fix. */
+/**
+ * Together more than one virtual hour. Kept because they found something: 5 and 10 a renewal of an ended store session that tore down the
+ * next one; 10, 12 and 18 replicas drained while an endpoint that names them was held back; 2 adopted replicas killed for their age;
+ * 30 a controller that announced an old lead again.
+ */
 const SEEDS = [2, 3, 5, 6, 10, 11, 12, 13, 16, 17, 18, 21, 24, 30, 33, 39];
 
 describe("the simulation", () => {
-  test("of one seed is the same to the last event, of another it is not", async () => {
+  test("of one seed is the same to the last event, of another it is not", { timeout: 180_000 }, async () => {
     const [first, again, other] = [
       await runSwarm({ seed: "7", minutes: 2 }),
       await runSwarm({ seed: "7", minutes: 2 }),
@@ -23,7 +27,7 @@ describe("the simulation", () => {
 
   test.each(SEEDS)(
     `holds over ${MINUTES} minutes of random calls and faults, and comes to rest (seed %i)`,
-    { timeout: 60_000 },
+    { timeout: 180_000 },
     async (seed) => {
       const { violation } = await runSwarm({ seed: String(seed), minutes: MINUTES });
       const replay = `npm run sim -- --seed ${seed} --minutes ${MINUTES}`;

@@ -2,7 +2,7 @@
 import type { ActorStatus, Assignment, NodeRecord } from "../../model/actor.ts";
 import { type BackendConfig, resolveBackendConfig } from "../../model/backend-config.ts";
 import type { BackendRecord, EndpointRecord, GoalRecord, InstanceRecord, LeaderRecord } from "../../model/records.ts";
-import type { SimStore } from "../store/sim-store.ts";
+import { keyOf, type SimStore } from "../store/sim-store.ts";
 import type { World } from "../world.ts";
 
 interface Parsed {
@@ -14,10 +14,17 @@ export class Facts {
   readonly #store: SimStore;
   readonly #keys: World["keys"];
   readonly #parsed = new Map<string, Parsed>();
+  readonly #lists = new Map<string, readonly unknown[]>();
 
-  constructor({ store, keys }: World) {
-    this.#store = store;
-    this.#keys = keys;
+  /** To be made before anybody who asks it about a commit. */
+  constructor(world: World) {
+    this.#store = world.store;
+    this.#keys = world.keys;
+    world.on("commit", ({ changes }) => {
+      for (const prefix of this.#lists.keys()) {
+        if (changes.some((change) => keyOf(change).startsWith(prefix))) this.#lists.delete(prefix);
+      }
+    });
   }
 
   leader(): LeaderRecord | undefined {
@@ -106,7 +113,11 @@ export class Facts {
   }
 
   #all<T>(prefix: string): readonly T[] {
-    return this.#store.list(prefix).flatMap(({ key }) => this.#one<T>(key) ?? []);
+    const known = this.#lists.get(prefix);
+    if (known !== undefined) return known as readonly T[];
+    const values = this.#store.list(prefix).flatMap(({ key }) => this.#one<T>(key) ?? []);
+    this.#lists.set(prefix, values);
+    return values;
   }
 }
 

@@ -24,7 +24,7 @@ const twoOf =
 describe.each(Object.entries(SCENARIOS))("%s", (name, steps) => {
   test.each(["controller", "agent"] as const)(
     "survives a crash of the %s before and after every effect",
-    { timeout: 60_000 },
+    { timeout: 180_000 },
     async (kind) => {
       const { runs, problems } = await crashEverywhere({ seed: SEED, name, steps, crashes: [kind] });
       expect(problems).toEqual([]);
@@ -32,7 +32,7 @@ describe.each(Object.entries(SCENARIOS))("%s", (name, steps) => {
     },
   );
 
-  test("survives two crashes, of whomever", { timeout: 60_000 }, async () => {
+  test("survives two crashes, of whomever", { timeout: 180_000 }, async () => {
     const options = { seed: SEED, name, steps, crashes: ["controller", "agent", "proxy"] } as const;
     const { problems } = await crashEverywhere(options, twoOf(name));
     expect(problems).toEqual([]);

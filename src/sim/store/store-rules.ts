@@ -22,8 +22,17 @@ export const checkKey = (key: string): void => {
   assert(key.isWellFormed(), "a key of the store is text that UTF-8 can hold");
 };
 
-/** Bytewise, as UTF-8. */
-export const compareKeys = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b));
+/** Bytewise, as UTF-8: as UTF-16 where the first difference lies below the surrogates. */
+export const compareKeys = (a: string, b: string): number => {
+  let index = 0;
+  while (index < a.length && index < b.length && a.charCodeAt(index) === b.charCodeAt(index)) index += 1;
+  const [left, right] = [a.charCodeAt(index), b.charCodeAt(index)];
+  if (left >= SURROGATES || right >= SURROGATES) return Buffer.compare(Buffer.from(a), Buffer.from(b));
+  // Beyond the end is NaN: the shorter one is first.
+  return Number.isNaN(left) || Number.isNaN(right) ? a.length - b.length : left - right;
+};
+
+const SURROGATES = 0xd800;
 
 const checkBranch = (ops: readonly Op[]): void => {
   const put = new Set<string>();
