@@ -64,6 +64,7 @@ const ready: ActorReport = {
   configRevision: 1,
   error: undefined,
   offers: undefined,
+  loadedDigest: undefined,
   health: "healthy",
 };
 

@@ -23,9 +23,13 @@ export interface GoalOutcome {
   readonly laggards?: readonly string[] | undefined;
 }
 
-/** What tells one call from another, without its id. Of a long call a digest, so that kept goals stay small. */
+/**
+ * What tells one call from another, without its id; and without the digest that its code had at the time, which the caller did not say.
+ * Of a long call a digest, so that kept goals stay small.
+ */
 export const callIdentity = (call: Call): Json => {
-  const { goalId, ...rest } = call;
+  const { goalId, ...said } = call;
+  const rest = said.kind === "createBackend" ? { ...said, identity: undefined } : said;
   const text = canonicalJson(rest);
   if (text.length <= MAX_GOAL_CALL_CHARS) return JSON.parse(text) as Json;
   return { kind: call.kind, tag: "tag" in call ? call.tag : "", length: text.length, digest: digestOf(text) };

@@ -189,7 +189,7 @@ const newReplica = (
 ): Assignment => ({
   actor: actorName(record.tag, place.ordinal),
   node: place.node,
-  spec: { kind: "replica", backend: record.tag, code: record.code, config },
+  spec: { kind: "replica", backend: record.tag, code: record.code, identity: record.identity, config },
   rollout: record.rollout,
   configRevision: record.configRevision,
   intent: { kind: "run" },

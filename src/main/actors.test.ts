@@ -107,6 +107,7 @@ const replicaOf = (source: string, config: BackendConfigInput = {}): Started => 
     kind: "replica",
     backend: "b:v1" as BackendTag,
     code,
+    identity: undefined,
     config: resolveBackendConfig(config),
   });
 };

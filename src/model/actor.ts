@@ -3,7 +3,7 @@
  * An `Assignment` (hard state, written by the controller) is the record of the actor; an `ActorStatus` is what its agent saw last.
  */
 import type { BackendConfig } from "./backend-config.ts";
-import type { CodeRef } from "./code-ref.ts";
+import type { CodeIdentity, CodeRef } from "./code-ref.ts";
 import type { ErrorBody } from "./error-codes.ts";
 import type { ActorName, BackendTag, NodeName } from "./ids.ts";
 
@@ -14,6 +14,7 @@ export interface ReplicaSpec {
   readonly kind: "replica";
   readonly backend: BackendTag;
   readonly code: CodeRef;
+  readonly identity: CodeIdentity | undefined;
   /** Resolved at the moment of the assignment's `configRevision`; the agent passes newer ones on to the running process. */
   readonly config: BackendConfig;
 }
@@ -66,6 +67,8 @@ export interface ActorStatus {
   readonly failedStarts: number;
   /** Door and methods that the loaded code offers (replicas). */
   readonly offers: Offers | undefined;
+  /** Digest of the code that the running process has loaded (replicas); computed as CodeIdentity.digest is. */
+  readonly loadedDigest: string | undefined;
   readonly health: "healthy" | "unhealthy";
   /** Timestamp of the current process's start. */
   readonly startedAt: number;

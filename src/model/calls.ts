@@ -3,7 +3,7 @@
  * `goalId` is the idempotency key, drawn by the caller.
  */
 import type { BackendConfigInput } from "./backend-config.ts";
-import type { CodeRef } from "./code-ref.ts";
+import type { CodeIdentity, CodeRef } from "./code-ref.ts";
 import type { EndpointSpec } from "./endpoint.ts";
 import type { ErrorBody } from "./error-codes.ts";
 import type { BackendTag, EndpointTag, GoalId } from "./ids.ts";
@@ -14,6 +14,8 @@ export type Call = { readonly goalId: GoalId } & (
       readonly kind: "createBackend";
       readonly tag: BackendTag;
       readonly code: CodeRef;
+      /** Found by the controller before the call is applied; a repeated call has none, and is told by its goal id. */
+      readonly identity?: CodeIdentity | undefined;
       readonly config: BackendConfigInput;
       readonly app?: string | undefined;
     }

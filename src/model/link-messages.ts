@@ -19,6 +19,8 @@ export interface ActorReport {
   /** A failed start (then the process exits by itself) or a failed reconfigure. */
   readonly error: ErrorBody | undefined;
   readonly offers: Offers | undefined;
+  /** Digest of the code that this process has loaded (replicas). */
+  readonly loadedDigest: string | undefined;
   readonly health: "healthy" | "unhealthy";
 }
 

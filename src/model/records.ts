@@ -3,7 +3,7 @@
  * Values are JSON. `revision`s below are counters of the thing itself, not store revisions.
  */
 import type { BackendConfigInput } from "./backend-config.ts";
-import type { CodeRef } from "./code-ref.ts";
+import type { CodeIdentity, CodeRef } from "./code-ref.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { ErrorBody } from "./error-codes.ts";
 import type { BackendTag, EndpointTag, GoalId, InstanceId, InstanceName } from "./ids.ts";
@@ -37,6 +37,8 @@ export interface InstanceRecord {
 export interface BackendRecord {
   readonly tag: BackendTag;
   readonly code: CodeRef;
+  /** undefined: of a version that kept none, or of a call that nobody probed. */
+  readonly identity: CodeIdentity | undefined;
   /** What the user set. */
   readonly config: BackendConfigInput;
   /** Counts config changes; replicas acknowledge it. Starts at 1. */

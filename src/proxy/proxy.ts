@@ -66,7 +66,14 @@ export class ProxyRole {
     });
     this.#kept = new KeptSnapshots(ports, options.file.instanceId, () => router.snapshots());
     this.#report = {
-      ...{ state: "starting", address: undefined, configRevision, error: undefined, offers: undefined },
+      ...{
+        state: "starting",
+        address: undefined,
+        configRevision,
+        error: undefined,
+        offers: undefined,
+        loadedDigest: undefined,
+      },
       health: "healthy",
     };
   }

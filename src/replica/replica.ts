@@ -55,6 +55,7 @@ export class Replica {
     configRevision: 0,
     error: undefined,
     offers: undefined,
+    loadedDigest: undefined,
     health: "healthy",
   };
   #config: BackendConfig;

@@ -23,6 +23,7 @@ export const assignment = (intent: Intent = run, configRevision = 1, config: Bac
     kind: "replica",
     backend: "b" as BackendTag,
     code: { kind: "export", module: "file:///b.js", export: "b", args: [] },
+    identity: undefined,
     config: resolveBackendConfig({ maxStartAttempts: 3, startTimeoutMs: 1_000, ...config }),
   },
 });
@@ -53,6 +54,7 @@ export const report = (
   configRevision,
   error: undefined,
   offers: undefined,
+  loadedDigest: undefined,
   health: "healthy",
   ...more,
 });

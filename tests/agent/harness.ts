@@ -189,6 +189,7 @@ const assignmentOf = (actor: string, more: AssignOptions): Assignment => ({
         kind: "replica",
         backend: "b" as BackendTag,
         code: { kind: "export", module: import.meta.url, export: "x", args: [] },
+        identity: undefined,
         config: resolveBackendConfig({ userConfig: "ready", ...more.config }),
       },
 });

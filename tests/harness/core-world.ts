@@ -197,6 +197,7 @@ export class CoreWorld {
       error: undefined,
       failedStarts: 0,
       offers: undefined,
+      loadedDigest: undefined,
       health: "healthy",
       startedAt: this.now,
       ...before,

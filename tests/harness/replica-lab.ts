@@ -119,6 +119,7 @@ export class ReplicaLab {
           kind: "replica",
           backend,
           code: code?.kind === "app" ? code : { kind: "export", module: MODULE, export: "default", args: [], ...code },
+          identity: undefined,
           config: resolveBackendConfig({ gracefulShutdownWaitLoopMs: 0, ...config }),
         },
         rollout: 1,

@@ -165,6 +165,7 @@ const newRow = ({ actor, node, spec }: Assignment, nodeIncarnation: number): Act
   error: undefined,
   failedStarts: 0,
   offers: undefined,
+  loadedDigest: undefined,
   health: "healthy",
   startedAt: 0,
 });

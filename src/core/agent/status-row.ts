@@ -27,6 +27,7 @@ export const statusOf = (view: ActorView, { node, nodeIncarnation }: Writer): Ac
     error: view.error,
     failedStarts: view.failedStarts,
     offers: report?.offers,
+    loadedDigest: report?.loadedDigest,
     health: report?.health ?? "healthy",
     startedAt: view.file?.startedAt ?? 0,
   };

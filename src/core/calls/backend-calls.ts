@@ -27,6 +27,7 @@ export const createBackend = (draft: Draft, call: CallOf<"createBackend">): Call
     draft.put("backend", tag, {
       tag,
       code,
+      identity: call.identity,
       config,
       configRevision: 1,
       rollout: 1,

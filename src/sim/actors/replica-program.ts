@@ -57,6 +57,7 @@ class Replica {
       configRevision: 0,
       error: undefined,
       offers: undefined,
+      loadedDigest: undefined,
       health: "healthy",
     };
     this.#link = new SimLink({
