@@ -279,6 +279,10 @@ export const ROUTES_WAIT_MS = 1_000;
 export const SNAPSHOT_SAVE_INTERVAL_MS = 500;
 /** How long REST goes on reading a body that it has refused, so that its client reads why. */
 export const READ_AWAY_MS = 2_000;
+/** One request that waits for a goal; below what proxies and clients usually take for a lost connection. */
+export const MAX_GOAL_WAIT_MS = 60_000;
+/** What an error sentence shows of a value that somebody sent: enough to find it again. */
+export const MAX_EXCERPT_CHARS = 100;
 /** REST bodies are small configuration. */
 export const MAX_REST_BODY_BYTES = 900_000;
 

@@ -6,6 +6,7 @@ import type { z } from "zod";
 import { suggestion } from "../base/did-you-mean.ts";
 import { isServeError, ServeError } from "../base/serve-error.ts";
 import { ERROR_CODES, type ErrorCode, isErrorCode } from "../model/error-codes.ts";
+import { MAX_EXCERPT_CHARS } from "../model/limits.ts";
 
 export interface Problem {
   readonly type: string;
@@ -16,6 +17,12 @@ export interface Problem {
   readonly retryable: boolean;
   readonly details?: Readonly<Record<string, unknown>>;
 }
+
+export const PROBLEM_TYPE = "application/problem+json";
+
+/** What somebody sent, for a sentence: its beginning, when it is long. */
+export const excerpt = (text: string): string =>
+  text.length <= MAX_EXCERPT_CHARS ? text : `${text.slice(0, MAX_EXCERPT_CHARS)}…`;
 
 /** `subject` starts the sentence of errors that do not name their thing themselves. */
 export const problemOf = (error: unknown, subject?: string): Problem => {
@@ -95,10 +102,13 @@ const articled = (type: string): string =>
   type === "int" ? "a whole number" : /^[aeiou]/.test(type) ? `an ${type}` : `a ${type}`;
 
 const shown = (value: unknown): string => {
-  if (value === undefined) return "nothing";
-  const text = JSON.stringify(value) ?? String(value);
-  return `${text.length > 60 ? `${text.slice(0, 60)}…` : text} (${value === null ? "null" : Array.isArray(value) ? "array" : typeof value})`;
+  if (value === undefined || value === null) return value === null ? "null" : "nothing";
+  return `${excerpt(shownValue(value))} (${Array.isArray(value) ? "array" : typeof value})`;
 };
+
+/** NaN has no JSON; of large values only the beginning is wanted. */
+const shownValue = (value: unknown): string =>
+  typeof value === "number" ? String(value) : (JSON.stringify(value) ?? String(value));
 
 const cure = (expected: string, input: unknown): string =>
   (expected === "number" || expected === "int") &&

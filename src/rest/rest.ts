@@ -4,19 +4,21 @@
  * On the unix socket file permissions guard it. On TCP every request needs the token, a known Host and no foreign Origin: creating a
  * backend is running code, and a web page can reach loopback.
  */
-import type { IncomingMessage, Server } from "node:http";
+import type { Server } from "node:http";
 import swagger from "@fastify/swagger";
-import fastify, { type FastifyInstance, type FastifyReply } from "fastify";
+import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import * as z from "zod";
 import { isServeError, ServeError } from "../base/serve-error.ts";
 import type { Call, Goal } from "../model/calls.ts";
-import { MAX_REST_BODY_BYTES, READ_AWAY_MS } from "../model/limits.ts";
+import { MAX_HEADER_BYTES, MAX_REST_BODY_BYTES, RETRY_AFTER_SECONDS } from "../model/limits.ts";
 import type { PollAnswer, PollRequest } from "../model/longpoll.ts";
 import type { HttpConfig } from "../model/records.ts";
 import type { Status } from "../model/status.ts";
-import { guardTcp } from "./guard.ts";
-import { problemOf, schemaError } from "./problems.ts";
+import { createDoorway, readAway } from "./doorway.ts";
+import { guardSocket, guardTcp } from "./guard.ts";
+import { excerpt, PROBLEM_TYPE, problemOf, schemaError } from "./problems.ts";
 import { addRoutes } from "./routes.ts";
+import { noBody, noQuery } from "./schemas.ts";
 
 /** What REST needs of the controller. */
 export interface ControlPlane {
@@ -47,16 +49,22 @@ export interface RestServer {
 
 /** A REST server that is not listening yet. */
 export const createRestServer = async (options: RestOptions): Promise<RestServer> => {
+  const guard = options.tcp === undefined ? guardSocket : guardTcp(options.tcp);
   const app = fastify({
     bodyLimit: MAX_REST_BODY_BYTES,
     logger: false,
     forceCloseConnections: true,
-    routerOptions: { maxParamLength: 300 },
+    // While it closes the control plane says what there is to say.
+    return503OnClosing: false,
+    // A parameter that is too long is for its schema to refuse.
+    routerOptions: { maxParamLength: MAX_HEADER_BYTES },
+    serverFactory: (handler) => createDoorway(guard, handler),
+    frameworkErrors: answerError,
+    clientErrorHandler: () => {}, // the doorway's own
   });
   answerProblems(app);
+  parseJsonOnly(app);
   validateWithZod(app);
-  if (options.tcp !== undefined) guardTcp(app, options.tcp);
-  else refuseBrowsers(app);
   await app.register(swagger, {
     openapi: {
       openapi: "3.1.0",
@@ -65,7 +73,10 @@ export const createRestServer = async (options: RestOptions): Promise<RestServer
     transform: ({ schema, url }) => ({ schema: schemaForDocument(schema), url }),
   });
   await app.register((scope, _options, done) => {
+    refuseUnasked(scope);
+    const methods = methodsByPath(scope);
     addRoutes(scope, options);
+    refuseOtherMethods(scope, methods);
     done();
   });
   await app.ready();
@@ -77,32 +88,74 @@ export const createRestServer = async (options: RestOptions): Promise<RestServer
 };
 
 const answerProblems = (app: FastifyInstance): void => {
-  app.setErrorHandler((error: Error & { code?: string; statusCode?: number }, request, reply) => {
-    const problem = problemOf(fastifyErrorAsServeError(error), subjectOf(request.url));
-    if (problem.retryable) reply.header("retry-after", "1");
-    if (problem.code === "body-too-large") readAway(request.raw, reply);
-    return reply.code(problem.status).type("application/problem+json").send(JSON.stringify(problem));
-  });
+  app.setErrorHandler(answerError);
   app.setNotFoundHandler((request) => {
     throw new ServeError(
       "route-not-found",
-      `${request.method} ${request.url} is not part of the API; GET /v1/openapi.json lists what is.`,
+      `${request.method} ${excerpt(request.url)} is not part of the API; GET /v1/openapi.json lists what is.`,
     );
   });
 };
 
-/** A client that is still sending loses the answer when its connection is closed at once: it gets a moment to come to the end. */
-const readAway = (incoming: IncomingMessage, reply: FastifyReply): void => {
-  reply.removeHeader("connection");
-  incoming.resume();
-  const timer = setTimeout(() => incoming.destroy(), READ_AWAY_MS);
-  incoming.once("close", () => clearTimeout(timer));
+const answerError = (error: Error & Partial<FastifyError>, request: FastifyRequest, reply: FastifyReply): void => {
+  const problem = problemOf(fastifyErrorAsServeError(error), subjectOf(request.url));
+  if (problem.retryable) reply.header("retry-after", String(RETRY_AFTER_SECONDS));
+  if (problem.code === "body-too-large") {
+    reply.removeHeader("connection");
+    readAway(request.raw);
+  }
+  reply.code(problem.status).type(PROBLEM_TYPE).send(JSON.stringify(problem));
+};
+
+/** JSON by any name, and nothing else. No body at all is no error here: a schema may want one. */
+const parseJsonOnly = (app: FastifyInstance): void => {
+  const parse = app.getDefaultJsonParser("error", "error");
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser<string>(/^application\/(.+\+)?json/i, { parseAs: "string" }, (request, text, done) => {
+    if (text === "") done(null, undefined);
+    else void parse(request, text, done);
+  });
+};
+
+/** Routes that name no query or body want none. */
+const refuseUnasked = (app: FastifyInstance): void => {
+  app.addHook("onRoute", (route) => {
+    const body = /^(GET|HEAD)$/.test(String(route.method)) ? {} : { body: noBody };
+    if (route.schema?.hide !== true) route.schema = { querystring: noQuery, ...body, ...route.schema };
+  });
+};
+
+/** Fills while routes are added: which methods each path answers. */
+const methodsByPath = (app: FastifyInstance): ReadonlyMap<string, ReadonlySet<string>> => {
+  const methods = new Map<string, Set<string>>();
+  app.addHook("onRoute", ({ url, method }) => {
+    const known = methods.get(url) ?? new Set();
+    for (const one of [method].flat()) known.add(one);
+    methods.set(url, known);
+  });
+  return methods;
+};
+
+const refuseOtherMethods = (app: FastifyInstance, methods: ReadonlyMap<string, ReadonlySet<string>>): void => {
+  for (const [url, known] of [...methods].map(([path, names]) => [path, [...names]] as const)) {
+    const allow = known.join(", ");
+    app.route({
+      url,
+      method: app.supportedMethods.filter((method) => !known.includes(method)),
+      schema: { hide: true } as object,
+      onRequest: async ({ method }, reply) => {
+        reply.header("allow", allow);
+        throw new ServeError("method-not-allowed", `${url} does not answer ${method}, only ${allow}.`);
+      },
+      handler: () => undefined,
+    });
+  }
 };
 
 /** What a request is about, for the start of a sentence: `backend "iris:v1"`. */
 const subjectOf = (url: string): string | undefined => {
   const [, kind, tag] = /^\/v1\/(backend|endpoint)s\/([^/?]+)/.exec(url) ?? [];
-  return kind === undefined || tag === undefined ? undefined : `${kind} ${JSON.stringify(decodeTag(tag))}`;
+  return kind === undefined || tag === undefined ? undefined : `${kind} ${JSON.stringify(excerpt(decodeTag(tag)))}`;
 };
 
 const decodeTag = (text: string): string => {
@@ -119,8 +172,11 @@ const fastifyErrorAsServeError = (error: Error & { code?: string; statusCode?: n
   switch (error.code) {
     case "FST_ERR_CTP_BODY_TOO_LARGE":
       return new ServeError("body-too-large", `the body is larger than ${MAX_REST_BODY_BYTES} bytes.`);
-    case "FST_ERR_CTP_EMPTY_JSON_BODY":
-      return new ServeError("body-invalid", "the body is empty, but content-type says JSON.");
+    case "FST_ERR_BAD_URL":
+      return new ServeError(
+        "request-malformed",
+        "the path has a % that begins no valid escape; write a % itself as %25.",
+      );
     case "FST_ERR_CTP_INVALID_MEDIA_TYPE":
       return new ServeError("body-invalid", "the body must be JSON; send content-type: application/json.");
     case "FST_ERR_CTP_INVALID_JSON_BODY":
@@ -141,19 +197,11 @@ const validateWithZod = (app: FastifyInstance): void => {
   app.setSchemaErrorFormatter((errors) => errors as unknown as Error);
 };
 
-/** A unix socket is not reachable from a page, but a forwarded one is: an Origin has no business here. */
-const refuseBrowsers = (app: FastifyInstance): void => {
-  app.addHook("onRequest", async (request) => {
-    const { origin } = request.headers;
-    if (origin !== undefined)
-      throw new ServeError("origin-refused", `requests from web pages (Origin ${origin}) are refused.`);
-  });
-};
-
 const schemaForDocument = (schema: unknown): Record<string, unknown> => {
   const source = (schema ?? {}) as Record<string, unknown>;
+  const told = Object.entries(source).filter(([, value]) => value !== noBody);
   return Object.fromEntries(
-    Object.entries(source).map(([part, value]) => [
+    told.map(([part, value]) => [
       part,
       value instanceof z.ZodType
         ? z.toJSONSchema(value, { io: "input", unrepresentable: "any", target: "draft-2020-12" })

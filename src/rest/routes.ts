@@ -8,6 +8,7 @@ import type { CodeRef } from "../model/code-ref.ts";
 import { type BackendTag, type EndpointTag, isGoalId } from "../model/ids.ts";
 import type { Json } from "../model/json.ts";
 import type { PollRequest } from "../model/longpoll.ts";
+import { excerpt } from "./problems.ts";
 import type { RestOptions } from "./rest.ts";
 import * as schemas from "./schemas.ts";
 
@@ -116,9 +117,13 @@ const addReads = (app: FastifyInstance, { controlPlane }: RestOptions): void => 
       const goal =
         waitMs === undefined ? controlPlane.goal(id) : await controlPlane.waitForGoal(id, waitMs, signalOf(reply));
       if (goal === undefined)
-        throw new ServeError("goal-unknown", `no goal "${id}" is kept: it never existed, or it settled long ago.`, {
-          details: { goalId: id },
-        });
+        throw new ServeError(
+          "goal-unknown",
+          `no goal "${excerpt(id)}" is kept: it never existed, or it settled long ago.`,
+          {
+            details: { goalId: id },
+          },
+        );
       return goal;
     },
   );
@@ -143,7 +148,7 @@ const goalIdOf = (request: FastifyRequest, drawId: () => string) => {
   if (!isGoalId(id))
     throw new ServeError(
       "config-invalid",
-      `Idempotency-Key ${JSON.stringify(id)} must be 1 to 100 characters of letters, digits and . _ : -.`,
+      `Idempotency-Key ${JSON.stringify(excerpt(id))} must be 1 to 100 characters of letters, digits and . _ : -.`,
     );
   return id;
 };

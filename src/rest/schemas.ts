@@ -5,6 +5,7 @@
 import * as z from "zod";
 import { HTTP_METHODS } from "../model/endpoint.ts";
 import { isName, NAME_RULE } from "../model/ids.ts";
+import { MAX_GOAL_WAIT_MS } from "../model/limits.ts";
 
 const positiveInteger = z.number().int("must be a whole number").positive("must be at least 1");
 const wholeNumber = z.number().int("must be a whole number").nonnegative("must not be negative");
@@ -101,7 +102,17 @@ export const shadowParams = z.object({ tag, backend: tag });
 export const goalParams = z.object({ id: z.string() });
 export const targetParams = z.object({ target: z.string() });
 export const deleteQuery = z.strictObject({ force: z.enum(["true", "false"]).optional() });
-export const goalQuery = z.strictObject({ waitMs: z.coerce.number().int().min(0).max(60_000).optional() });
+export const goalQuery = z.strictObject({
+  waitMs: z
+    .string()
+    .regex(/^\d+$/, "must be a whole number of milliseconds")
+    .transform(Number)
+    .pipe(z.number().max(MAX_GOAL_WAIT_MS, `must be at most ${MAX_GOAL_WAIT_MS}`))
+    .optional(),
+});
+/** Where nothing is asked for: what is sent all the same is refused rather than not heard. */
+export const noQuery = z.strictObject({});
+export const noBody = z.strictObject({}).nullable();
 
 const snapshotId = z.strictObject({ epoch: z.number(), counter: z.number() });
 

@@ -7,6 +7,7 @@ import { backend, serve } from "../../src/index.ts";
 import { stateFiles } from "../../src/model/places.ts";
 import { maitred } from "../harness/command.ts";
 import { ECHO, fixture } from "../harness/echo.ts";
+import { exchange } from "../harness/exchange.ts";
 import { expectError } from "../harness/expect-error.ts";
 import { type Answer, type Ask, ask, expectProblem } from "../harness/http.ts";
 import { START_DEADLINE_MS, useLab } from "../harness/lab.ts";
@@ -147,6 +148,41 @@ describe("on the unix socket", () => {
   });
 });
 
+describe("what the API does not have", () => {
+  test("a method that a path does not answer is 405 with those that it does", async () => {
+    const answer = await rest(instance, "/v1/backends/echo", { method: "POST", body: ECHO_BODY });
+    expectProblem(answer, { status: 405, code: "method-not-allowed" });
+    expect(answer.headers["allow"]).toMatch(/^PUT, DELETE$/);
+  });
+
+  test("a query parameter or a body that nobody asked for is refused", async () => {
+    const query = await rest(instance, "/v1/endpoints/echo?force=true", { method: "DELETE" });
+    expect(expectProblem(query, { status: 400, code: "config-invalid" })).toMatch(/unknown key "force"/);
+    const body = await rest(instance, "/v1/shutdown", { method: "POST", body: { dryRun: true } });
+    expect(expectProblem(body, { status: 400, code: "config-invalid" })).toMatch(/unknown key "dryRun"/);
+  });
+
+  test("a body that is not JSON is refused, whatever it is called", async () => {
+    const answer = await rest(instance, "/v1/endpoints/echo/traffic", {
+      method: "PUT",
+      headers: { "content-type": "text/plain" },
+      body: '{"weights":{}}',
+    });
+    expect(expectProblem(answer, { status: 400, code: "body-invalid" })).toMatch(/application\/json/);
+  });
+
+  test("content-type JSON without a body is no body", async () => {
+    const headers = { "content-type": "application/json" };
+    const answer = await rest(instance, "/v1/endpoints/nobody", { method: "DELETE", headers });
+    expect(answer).toMatchObject({ status: 202 });
+  });
+
+  test("a wait that is no number is refused with what was sent", async () => {
+    const answer = await rest(instance, "/v1/goals/open-echo?waitMs=soon");
+    expect(expectProblem(answer, { status: 400, code: "config-invalid" })).toMatch(/waitMs .*got "soon"/);
+  });
+});
+
 describe("on TCP", () => {
   const token = (): string => readFileSync(stateFiles(stateDir).token, "utf8").trim();
   const call = (headers: Readonly<Record<string, string>>): Promise<Answer> => ask(`${api}/v1/status`, { headers });
@@ -176,6 +212,60 @@ describe("on TCP", () => {
   test("a foreign Origin is refused, even with the token", async () => {
     const answer = await call({ authorization: `Bearer ${token()}`, origin: "https://evil.example" });
     expectProblem(answer, { status: 403, code: "origin-refused" });
+  });
+
+  test.each([
+    ["the name in capitals", { host: "LOCALHOST:1" }],
+    ["the scheme in small letters", {}],
+    ["a page of the listener itself", { host: "localhost:8", origin: "http://localhost:8" }],
+  ])("%s is no reason to refuse", async (_what, headers) => {
+    expect(await call({ authorization: `bearer ${token()}`, ...headers })).toMatchObject({ status: 200 });
+  });
+
+  test("a page on another port of the same host is foreign", async () => {
+    const answer = await call({
+      authorization: `Bearer ${token()}`,
+      host: "localhost:8",
+      origin: "http://localhost:3",
+    });
+    expectProblem(answer, { status: 403, code: "origin-refused" });
+  });
+
+  const authorized = (line: string, ...rest: readonly string[]): string =>
+    [`${line} HTTP/1.1`, "host: localhost", `authorization: Bearer ${token()}`, ...rest].join("\r\n");
+  const RAW: readonly (readonly [string, () => string, number, string])[] = [
+    ["noise", () => "hello there\r\n\r\n", 400, "request-malformed"],
+    ["a head of 64 KB", () => `GET / HTTP/1.1\r\nx: ${"y".repeat(65_536)}\r\n\r\n`, 431, "headers-too-large"],
+    ["no Host", () => "GET /v1/status HTTP/1.1\r\n\r\n", 403, "origin-refused"],
+    ["two Hosts", () => authorized("GET /v1/status", "host: evil.example\r\n\r\n"), 400, "request-malformed"],
+    ["a URL instead of a path", () => authorized("GET http://a.example/v1/status", "\r\n"), 400, "request-malformed"],
+    ["CONNECT", () => authorized("CONNECT /:80", "\r\n"), 405, "method-not-allowed"],
+    ["a wrong escape without the token", () => "GET /%ff HTTP/1.1\r\nhost: localhost\r\n\r\n", 401, "unauthorized"],
+    ["a wrong escape", () => authorized("GET /v1/goals/%ff", "\r\n"), 400, "request-malformed"],
+    ["a path of 400", () => authorized(`DELETE /v1/backends/${"x".repeat(400)}`, "\r\n"), 400, "tag-invalid"],
+    [
+      "chunks that are none",
+      () =>
+        authorized(
+          "PUT /v1/backends/x",
+          "content-type: application/json",
+          "transfer-encoding: chunked\r\n\r\nzz\r\n\r\n",
+        ),
+      400,
+      "request-malformed",
+    ],
+    [
+      "100 MB without the token",
+      () => "PUT /v1/backends/x HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100000000\r\n\r\n{",
+      401,
+      "unauthorized",
+    ],
+  ];
+  test.each(RAW)("%s is refused with a problem", async (_what, bytes, status, code) => {
+    const port = Number(new URL(api).port);
+    const text = await exchange({ host: "127.0.0.1", port }, ({ write }) => write(bytes()));
+    expect(text).toMatch(new RegExp(`^HTTP/1\\.1 ${status} .*content-type: application/problem\\+json`, "s"));
+    expect(text).toMatch(new RegExp(`"code":"${code}"`));
   });
 
   test("the client library connects by address and token", async () => {
