@@ -97,7 +97,7 @@ export interface Explanation {
 export interface Client<A = unknown> extends AsyncDisposable {
   /** Base URLs that answer HTTP: `http://127.0.0.1:8000`. */
   readonly urls: readonly string[];
-  /** Throws `backend-exists` when the tag exists with another value. */
+  /** Throws `backend-exists` when the tag exists with another value; one whose creation failed is made anew. */
   createBackend<T>(tag: string, backend: Backend<T>, config?: BackendConfig<NoInfer<T>>, wait?: Wait): Promise<Goal>;
   /** Changes the fields that are named, leaves the others. */
   updateBackendConfig<T = unknown>(tag: string, config: Partial<BackendConfig<T>>, wait?: Wait): Promise<Goal>;

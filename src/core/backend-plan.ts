@@ -149,10 +149,14 @@ const isWanted = (replica: ObservedReplica): boolean => replica.assignment.inten
 const nameOf = (replica: ObservedReplica): ActorName => replica.actor;
 
 const stoppedRollout = (failure: ObservedReplica, old: readonly ObservedReplica[]): string =>
-  `the roll-out stopped: ${describeFailure(failure)}. ${old.length} older ${old.length === 1 ? "replica goes" : "replicas go"} on serving. Change the configuration, or restart the backend to try again.`;
+  `the roll-out stopped: ${describeFailure(failure)}. ${old.length} older ${old.length === 1 ? "replica goes" : "replicas go"} on serving. ${CHANGE_AGAIN}`;
+
+const CHANGE_AGAIN = "Change the configuration, or restart the backend to try again.";
+/** Of a backend that never ran: it can still become another one. */
+const CREATE_AGAIN = "Create it again, also with other code or configuration, or delete it.";
 
 const reasonOf = (
-  { config, wanted, replicas }: ObservedBackend,
+  { record, config, wanted, replicas }: ObservedBackend,
   {
     failure,
     missing,
@@ -160,7 +164,8 @@ const reasonOf = (
   }: { readonly failure: ObservedReplica | undefined; readonly missing: number; readonly start: number },
 ): string | undefined => {
   if (failure !== undefined) {
-    return `${describeFailure(failure)}. Change the configuration, or restart the backend to try again.`;
+    const cure = record.unproven === true ? CREATE_AGAIN : CHANGE_AGAIN;
+    return `${describeFailure(failure)}. ${cure}`;
   }
   const silent = replicas.find((replica) => replica.phase === "silent");
   if (silent !== undefined) {

@@ -2,6 +2,7 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { createBackend, createEndpoint, deleteBackend, update } from "../../tests/harness/calls.ts";
 import { CoreWorld } from "../../tests/harness/core-world.ts";
+import type { BackendTag } from "../model/ids.ts";
 
 const BOOM = { code: "start-failed", message: "no weights" };
 
@@ -81,6 +82,60 @@ describe("creating a backend", () => {
     });
     const code = { kind: "export", module: "file:///app/other.ts", export: "Iris", args: [] } as const;
     expect(errorOf(world.call(createBackend("b", {}, code)).outcome)?.message).toContain("file:///app/iris.ts#Iris");
+  });
+
+  test("a creation that failed can be made again with another value, which is a new attempt", () => {
+    world.fateOf = ({ spec }) =>
+      spec.kind === "replica" && spec.config.userConfig === "good" ? "ready" : { fails: BOOM };
+    const first = world.call(createBackend("b", { userConfig: "bad" }));
+    expect(errorOf(world.call(createBackend("b", { userConfig: "good" })).outcome)?.code).toBe("backend-exists");
+    world.settle();
+    expect(world.goal(first.id).error?.message).toMatch(/create it again, or delete it\.$/);
+    const second = world.call(createBackend("b", { userConfig: "worse" }));
+    world.settle();
+    expect(world.goal(second.id)).toMatchObject({ state: "failed", error: { code: "start-failed" } });
+    const third = world.call(createBackend("b", { userConfig: "good" }));
+    world.settle();
+    expect(world.goal(third.id).state).toBe("reached");
+    expect(names("b")).toEqual(["b#3"]);
+    expect(world.view.backend("b" as BackendTag)?.config).toEqual({ userConfig: "good" });
+
+    // A late retry of the first call is that call, and undoes nothing.
+    world.call(createBackend("b", { userConfig: "bad" }), first.id);
+    world.settle();
+    expect(running("b")).toBe(1);
+    expect(world.view.backend("b" as BackendTag)?.config).toEqual({ userConfig: "good" });
+  });
+
+  test("what has run once is not created as something else, even when it fails later", () => {
+    world.call(createBackend("b"));
+    world.settle();
+    world.fateOf = () => ({ fails: BOOM });
+    const changed = world.call(update("b", { env: { A: "1" } }));
+    world.settle();
+    expect(world.goal(changed.id)).toMatchObject({
+      state: "failed",
+      error: { message: expect.stringMatching(/make the change again\.$/) },
+    });
+    expect(errorOf(world.call(createBackend("b", { userConfig: 1 })).outcome)?.code).toBe("backend-exists");
+    const again = world.call(createBackend("b", { env: { A: "1" } }));
+    world.settle();
+    expect(world.goal(again.id).state).toBe("failed");
+    expect(errorOf(world.call(createBackend("b", { userConfig: 1 })).outcome)?.code).toBe("backend-exists");
+    expect(running("b")).toBe(1);
+  });
+
+  test("a failed creation is tried again also when its goal is forgotten, by a controller that never saw it", () => {
+    world.fateOf = () => ({ fails: BOOM });
+    const first = world.call(createBackend("b"));
+    world.settle();
+    world.saved.delete(world.keys.goal(first.id));
+    world.crash();
+    world.fateOf = () => "ready";
+    const again = world.call(createBackend("b"));
+    world.settle();
+    expect(world.goal(again.id).state).toBe("reached");
+    expect(running("b")).toBe(1);
   });
 
   test("bad input changes nothing", () => {

@@ -120,7 +120,7 @@ const hasRefused = (record: BackendRecord, replica: ObservedReplica): boolean =>
 const startError = (record: BackendRecord, replica: ObservedReplica): ErrorBody => ({
   code: replica.error?.code ?? "start-failed",
   message: clip(
-    `backend "${record.tag}": ${describeFailure(replica)}. Fix the code or the configuration, then make the change again.`,
+    `backend "${record.tag}": ${describeFailure(replica)}. ${record.unproven === true ? "Fix the code or the configuration and create it again, or delete it." : "Fix the code or the configuration, then make the change again."}`,
   ),
   details: { backend: record.tag, replica: replica.actor, failedStarts: replica.failedStarts },
 });

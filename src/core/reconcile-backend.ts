@@ -222,4 +222,6 @@ const settle = (draft: Draft, { record }: ObservedBackend): void => {
   }
   for (const goal of [...view.pendingGoalsOf(`backend/${record.tag}`)]) settleGoal(draft, goal, outcome);
   if (record.deleting !== undefined) draft.delete("backend", record.tag);
+  else if (record.unproven === true && verdict.kind === "reached")
+    draft.put("backend", record.tag, { ...record, unproven: undefined });
 };

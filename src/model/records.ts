@@ -46,6 +46,8 @@ export interface BackendRecord {
   /** Counts changes that need new processes (rolling fields, restart, new code). Starts at 1. */
   readonly rollout: number;
   readonly deleting: { readonly force: boolean } | undefined;
+  /** Set from its creation until a goal of it is reached: all that time its replicas have never all run. */
+  readonly unproven?: true | undefined;
   /** The goal that is current for this backend; settled or not. */
   readonly goal: GoalId;
   readonly app: string | undefined;

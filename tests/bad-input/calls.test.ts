@@ -220,6 +220,22 @@ describe("code that does not load or start", () => {
   });
 });
 
+describe("a backend whose creation failed", () => {
+  const create = (target: string) =>
+    maitred(["backend", "create", "mended", target, "--set", "maxStartAttempts=1", "--instance", instance.name]);
+
+  test("says what to do, and can then be created from other code under the same tag", async () => {
+    const broken = fixture("refused/start-throws.ts").pathname;
+    const says = /create it again, or delete it\./;
+    expect(expectRefusal(await create(broken), { status: 1, code: "goal-failed" })).toMatch(says);
+    expect(expectRefusal(await create(broken), { status: 1, code: "goal-failed" })).toMatch(says);
+    expect(await create(`${fixture("apps/echo.ts").pathname}#echo`)).toMatchObject({ status: 0 });
+    expectRefusal(await create(broken), { status: 1, code: "backend-exists" });
+    await instance.client.deleteBackend("mended");
+    before = await worldOf();
+  });
+});
+
 describe("REST requests that are wrong as such", () => {
   test("a body that is not JSON is refused", async () => {
     const answer = await rest(instance, "/v1/backends/new", {

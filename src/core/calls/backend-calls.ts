@@ -2,6 +2,7 @@
  * The calls on backends: create, update, restart, delete. Each checks everything before it writes anything. Replicas come and go when
  * the backend's key is looked at afterwards; here only what is wanted changes.
  */
+import type { Offers } from "../../model/actor.ts";
 import { type BackendConfigInput, resolveBackendConfig, UPDATE_KIND } from "../../model/backend-config.ts";
 import type { Call } from "../../model/calls.ts";
 import type { CodeRef } from "../../model/code-ref.ts";
@@ -12,26 +13,28 @@ import { changedFields, configProblems, mergeConfig, offerProblems } from "../ba
 import { isSameValue, utf8Length } from "../canonical.ts";
 import type { Draft } from "../draft.ts";
 import { openAlias, openGoal, openReached } from "../goals.ts";
+import { judgeBackend } from "../judge-goals.ts";
 import { observeReplicas } from "../observed-replica.ts";
 import { ACCEPTED, type CallOutcome, listed, refuse, refuseAll } from "./outcome.ts";
 
 type CallOf<K extends Call["kind"]> = Extract<Call, { readonly kind: K }>;
 
 export const createBackend = (draft: Draft, call: CallOf<"createBackend">): CallOutcome => {
-  const { tag, code, config } = call;
+  const { tag, code, identity, config } = call;
   const existing = draft.view.backend(tag);
-  const refusal = refuseTag(tag) ?? refuseConfig(draft, tag, config) ?? refuseSize(tag, { code, config });
+  const refusal = refuseTag(tag) ?? refuseConfig(tag, config, []) ?? refuseSize(tag, { code, config });
   if (refusal !== undefined) return refusal;
   if (existing === undefined) {
     openGoal(draft, call, { kind: "backend", tag, until: "running" });
     draft.put("backend", tag, {
       tag,
       code,
-      identity: call.identity,
+      identity,
       config,
       configRevision: 1,
       rollout: 1,
       deleting: undefined,
+      unproven: true,
       goal: call.goalId,
       app: call.app,
     });
@@ -39,15 +42,30 @@ export const createBackend = (draft: Draft, call: CallOf<"createBackend">): Call
   }
   if (existing.deleting !== undefined) return refuseDeleting(existing);
   const difference = differenceOf(existing, call);
-  if (difference !== undefined) {
+  if (difference === undefined) return repeat(draft, existing, call);
+  if (!isFailedCreation(draft, existing) || existing.app !== call.app) {
     return refuse(
       "backend-exists",
-      `backend "${tag}" exists with ${difference}. Change it with updateBackendConfig, or create the new version under another tag and move traffic to it.`,
+      `backend "${tag}" exists with ${difference}. Change it with updateBackendConfig, create the new version under another tag and move traffic to it, or delete it first.`,
       { backend: tag },
     );
   }
-  return repeat(draft, existing, call);
+  openGoal(draft, call, { kind: "backend", tag, until: "running" });
+  draft.put("backend", tag, {
+    ...existing,
+    code,
+    identity,
+    config,
+    configRevision: existing.configRevision + 1,
+    rollout: existing.rollout + 1,
+    goal: call.goalId,
+  });
+  return ACCEPTED;
 };
+
+/** Its replicas have never all run, and nobody waits for them any more: whoever creates it anew may say something else. */
+const isFailedCreation = (draft: Draft, record: BackendRecord): boolean =>
+  record.unproven === true && draft.view.goal(record.goal)?.state !== "pending";
 
 export const updateBackendConfig = (draft: Draft, call: CallOf<"updateBackendConfig">): CallOutcome => {
   const { tag } = call;
@@ -55,7 +73,7 @@ export const updateBackendConfig = (draft: Draft, call: CallOf<"updateBackendCon
   if (record === undefined) return refuseUnknown(tag);
   if (record.deleting !== undefined) return refuseDeleting(record);
   const config = mergeConfig(record.config, call.config);
-  const refusal = refuseConfig(draft, tag, config) ?? refuseSize(tag, { code: record.code, config });
+  const refusal = refuseConfig(tag, config, offersOf(draft, tag)) ?? refuseSize(tag, { code: record.code, config });
   if (refusal !== undefined) return refusal;
 
   const changed = changedFields(draft.view.config(tag), resolveBackendConfig(config));
@@ -121,7 +139,13 @@ const repeat = (
   }
   const until = call.kind === "createBackend" ? "running" : "applied";
   openGoal(draft, call, { kind: "backend", tag: record.tag, until } satisfies GoalRecord["subject"]);
-  const again = current?.state === "failed" ? 1 : 0;
+  // What has failed has failed with this revision, and is tried again with another; its goal may be forgotten by now.
+  const verdict = judgeBackend(
+    record,
+    draft.view.config(record.tag).numReplicas,
+    observeReplicas(draft.view, record.tag),
+  );
+  const again = verdict.kind === "failed" || (current?.state === "failed" && verdict.kind === "pending") ? 1 : 0;
   draft.put("backend", record.tag, { ...record, goal: call.goalId, configRevision: record.configRevision + again });
   return ACCEPTED;
 };
@@ -146,16 +170,23 @@ const refuseTag = (tag: string): CallOutcome | undefined =>
     ? undefined
     : refuse("tag-invalid", `${JSON.stringify(tag)} cannot be a backend's tag: use ${NAME_RULE}.`);
 
-const refuseConfig = (draft: Draft, tag: BackendTag, input: BackendConfigInput): CallOutcome | undefined => {
+const refuseConfig = (
+  tag: BackendTag,
+  input: BackendConfigInput,
+  offers: readonly Offers[],
+): CallOutcome | undefined => {
   const config = resolveBackendConfig(input);
-  const problems = [...configProblems(config, input)];
+  const problems = [...configProblems(config, input), ...offers.flatMap((it) => offerProblems(config, it))];
+  return problems.length === 0 ? undefined : refuseAll("config-invalid", `backend "${tag}"`, problems);
+};
+
+/** What the code that runs declares; nothing while it has not been loaded once. */
+const offersOf = (draft: Draft, tag: BackendTag): readonly Offers[] => {
   for (const actor of draft.view.replicasOf(tag)) {
     const offers = draft.view.status(actor)?.offers;
-    if (offers === undefined) continue;
-    problems.push(...offerProblems(config, offers));
-    break;
+    if (offers !== undefined) return [offers];
   }
-  return problems.length === 0 ? undefined : refuseAll("config-invalid", `backend "${tag}"`, problems);
+  return [];
 };
 
 const refuseSize = (

@@ -28,9 +28,12 @@ export const checkHistory = (world: World, facts: Facts, callOf: (goalId: string
   const backends = new Map<string, Backend>();
   const endpoints = new Map<string, Endpoint>();
   const opened = new Set<string>();
+  /** Backends that have run: from then on createBackend makes nothing else of them. */
+  const proven = new Set<string>();
 
   const forget = () => {
     backends.clear();
+    proven.clear();
     endpoints.clear();
   };
 
@@ -39,7 +42,7 @@ export const checkHistory = (world: World, facts: Facts, callOf: (goalId: string
     opened.add(id);
     const call = callOf(id);
     if (call === undefined) return world.violate(NAME, `goal ${id} was opened, and nobody has sent such a call`);
-    foldBackend(backends, call);
+    foldBackend(backends, call, proven);
     foldEndpoint(endpoints, call);
   };
 
@@ -53,6 +56,9 @@ export const checkHistory = (world: World, facts: Facts, callOf: (goalId: string
       if (saved === undefined && wanted?.isDeleting === true) backends.delete(tag);
       else if (!isSameJson(resolved(backendOf(saved)), resolved(wanted)))
         differs(`backend ${tag}`, backendOf(saved), wanted);
+      if (saved === undefined) proven.delete(tag);
+      else if (saved.unproven !== true) proven.add(tag);
+      else if (proven.has(tag)) world.violate(NAME, `backend ${tag} has run, and is saved as if it never had`);
     } else if (key.startsWith(keys.endpoints)) {
       const tag = key.slice(keys.endpoints.length);
       const saved = endpointOf(facts.endpoint(tag));
@@ -113,13 +119,11 @@ const resolved = (backend: Backend | undefined) =>
 const endpointOf = (record: EndpointRecord | undefined): Endpoint | undefined =>
   record && { spec: record.spec, traffic: record.traffic, shadows: record.shadows };
 
-const foldBackend = (backends: Map<string, Backend>, call: Call): void => {
+const foldBackend = (backends: Map<string, Backend>, call: Call, proven: ReadonlySet<string>): void => {
   const known = "tag" in call ? backends.get(call.tag) : undefined;
   switch (call.kind) {
     case "createBackend":
-      if (known === undefined) {
-        backends.set(call.tag, { code: call.code, config: call.config, rollout: 1, isDeleting: false });
-      }
+      if (known === undefined || !proven.has(call.tag)) backends.set(call.tag, created(known, call));
       return;
     case "updateBackendConfig": {
       if (known === undefined) return;
@@ -136,6 +140,15 @@ const foldBackend = (backends: Map<string, Backend>, call: Call): void => {
     default:
       return;
   }
+};
+
+/** What never ran may be created as something else. */
+const created = (known: Backend | undefined, call: Extract<Call, { kind: "createBackend" }>): Backend => {
+  const wanted = { code: call.code, config: call.config, rollout: 1, isDeleting: false };
+  if (known === undefined) return wanted;
+  const { rollout, isDeleting } = known;
+  const isSame = isSameJson(resolved({ ...wanted, rollout, isDeleting }), resolved(known));
+  return isSame ? known : { ...wanted, rollout: rollout + 1 };
 };
 
 const rolls = (before: BackendConfigInput, after: BackendConfigInput): boolean => {
