@@ -4,7 +4,7 @@
  * waited for and started again.
  */
 import type { ChildProcess } from "node:child_process";
-import { rmdirSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ServeError } from "../base/serve-error.ts";
@@ -14,6 +14,7 @@ import { type InstanceFile, runFiles, stateFiles } from "../model/places.ts";
 import { openAgentLink } from "./agent-link.ts";
 import { mainFile } from "./entries.ts";
 import { isLockHeld } from "./kernel-lock.ts";
+import { removeIfEmpty } from "./private-folder.ts";
 import { spawnAgent } from "./spawn-agent.ts";
 import { takeStartFailure } from "./start-failure.ts";
 import { readJson } from "./whole-files.ts";
@@ -159,14 +160,6 @@ const hasEnded = (child: ChildProcess): boolean => child.exitCode !== null || ch
 const markOf = (path: string): string | undefined => {
   const found = statSync(path, { throwIfNoEntry: false, bigint: true });
   return found === undefined ? undefined : `${found.ino}:${found.mtimeNs}`;
-};
-
-const removeIfEmpty = (folder: string): void => {
-  try {
-    rmdirSync(folder);
-  } catch {
-    // another agent is at work in it, or it is gone already
-  }
 };
 
 const logOf = ({ output, stateDir }: AgentLaunch): string =>

@@ -44,7 +44,11 @@ export const readLogs = async (query: LogQuery, onLine: (line: string) => void):
   } while (query.follow && !query.signal.aborted);
 };
 
-const filesOf = async (query: LogQuery): Promise<readonly string[]> => {
+/** The processes that have a log file in the folder: all, or those that `of` means. */
+export const processesWithLogs = async (query: Pick<LogQuery, "folder" | "of">): Promise<readonly string[]> =>
+  (await filesOf(query)).map(processOf);
+
+const filesOf = async (query: Pick<LogQuery, "folder" | "of">): Promise<readonly string[]> => {
   const names = await readdir(query.folder).catch(() => []); // a folder that is not there has no lines
   return names.filter((name) => name.endsWith(".log") && isOf(processOf(name), query.of));
 };

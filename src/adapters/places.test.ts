@@ -1,10 +1,12 @@
-import { mkdir, mkdtemp, realpath, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { chmod, mkdir, mkdtemp, realpath, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { runFiles } from "../model/places.ts";
+import { chooseInstance, listInstances } from "./find-instance.ts";
 import { tryAcquireLock } from "./kernel-lock.ts";
-import { chooseInstance, listInstances, preparePlaces, runDirOf } from "./places.ts";
+import { preparePlaces, runDirOf } from "./places.ts";
 
 let folder: string;
 let env: Record<string, string>;
@@ -56,12 +58,35 @@ it("refuses a folder with somebody's files, a file in its place, and a name that
   const home = join(folder, "documents");
   await mkdir(home);
   await writeFile(join(home, "thesis.txt"), "");
+  await chmod(home, 0o755);
   expect(() => prepare({ stateDir: home })).toThrow("it holds files that are not maitred's");
+  expect((await stat(home)).mode & 0o777).toBe(0o755);
   await writeFile(join(folder, "file"), "");
   expect(() => prepare({ stateDir: join(folder, "file") })).toThrow(
     expect.objectContaining({ code: "state-unwritable" }),
   );
   expect(() => prepare({ instance: "a/b" })).toThrow(expect.objectContaining({ code: "tag-invalid" }));
+});
+
+it("refuses a file system that takes no folders, at once and by name, and a run folder that is too deep for sockets", () => {
+  if (existsSync("/proc/self")) {
+    expect(() => prepare({ stateDir: "/proc/maitred/state" })).toThrow(
+      expect.objectContaining({ code: "state-unwritable", message: expect.stringContaining("/proc/maitred") }),
+    );
+  }
+  expect(() => prepare({ env: { MAITRED_RUN_ROOT: join(folder, "deep".repeat(30)) } })).toThrow(/takes 107/);
+});
+
+it("takes back the folders that it made, not what was there or what was put into them", async () => {
+  const mine = prepare({ life: "mine" });
+  mine.abandon();
+  expect([mine.stateDir, mine.runDir].filter((path) => existsSync(path))).toEqual([]);
+  const found = join(folder, "found");
+  await mkdir(found);
+  const kept = prepare({ stateDir: found });
+  await writeFile(join(kept.runDir, "instance"), "");
+  kept.abandon();
+  expect([found, kept.runDir].map((path) => existsSync(path))).toEqual([true, true]);
 });
 
 it("finds the only living instance, wants a name when there are two, and lists what it knows", async () => {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { parseDuration, parseModule, parsePort, parseSettings, parseShares } from "./arguments.ts";
+import { parseArgs, parseDuration, parseModule, parsePort, parseSettings, parseShares } from "./arguments.ts";
 
 test("shares are read as percent or as fraction", () => {
   expect(parseShares(["iris:v1=90%", "iris:v2=0.1"])).toEqual({ "iris:v1": 0.9, "iris:v2": 0.1 });
@@ -12,6 +12,11 @@ test.each(["iris:v1", "=5%", "iris=%", "iris=lots"])("%s is no share", (word) =>
 test("a module reference ends in the name of an export, or not", () => {
   expect(parseModule("./iris.ts#Iris")).toEqual({ module: "./iris.ts", export: "Iris" });
   expect(parseModule("./iris.ts")).toEqual({ module: "./iris.ts" });
+});
+
+test.each(["{}", "3", "null", "[v1]"])("%s is no list of arguments", (text) => {
+  expect(() => parseArgs(text)).toThrow(expect.objectContaining({ code: "usage" }));
+  expect(parseArgs('["v1.onnx", {}]')).toEqual(["v1.onnx", {}]);
 });
 
 test("settings are JSON where they can be, and nested by a dot", () => {

@@ -29,12 +29,19 @@ export const parseModule = (text: string): { readonly module: string; readonly e
 };
 
 /** A JSON value given as an option. */
-export const parseJson = (text: string, option: string): Json => {
+const parseJson = (text: string, option: string): Json => {
   try {
     return JSON.parse(text) as Json;
   } catch {
     throw usage(`${option} must be JSON, got ${text}. Quote it for the shell, e.g. ${option} '["v1.onnx"]'.`);
   }
+};
+
+/** Constructor arguments given as an option. */
+export const parseArgs = (text: string): readonly Json[] => {
+  const value = parseJson(text, "--args");
+  if (Array.isArray(value)) return value;
+  throw usage(`--args must be a JSON array, one item for each constructor argument, got ${text}. Write '[${text}]'.`);
 };
 
 /** `numReplicas=3`, `userConfig={"a":1}`, `env.KEY=text` → a partial configuration. Values that are not JSON are text. */

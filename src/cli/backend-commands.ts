@@ -1,7 +1,6 @@
 /** `maitred backend …`: create, list, update, scale, restart, delete. */
 import type { Command } from "commander";
-import type { Json } from "../model/json.ts";
-import { parseCount, parseJson, parseModule, parseSettings } from "./arguments.ts";
+import { parseArgs, parseCount, parseModule, parseSettings } from "./arguments.ts";
 import {
   addChangeOptions,
   addInstanceOptions,
@@ -27,7 +26,7 @@ export const addBackendCommands = (program: Command, common: Common): void => {
     .action((tag: string, module: string, flags: ChangeFlags & { args?: string; set?: string[] }) => {
       const reference = {
         ...parseModule(module),
-        ...(flags.args === undefined ? {} : { args: parseJson(flags.args, "--args") as readonly Json[] }),
+        ...(flags.args === undefined ? {} : { args: parseArgs(flags.args) }),
       };
       return change(common, flags, {
         done: `backend ${tag} runs`,

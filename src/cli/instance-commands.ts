@@ -1,19 +1,16 @@
 /** Commands about the instance: run, start, stop, shutdown, status, goal, logs, explain. */
-import { type Command, Option } from "commander";
+import type { Command } from "commander";
 import { ServeError } from "../base/serve-error.ts";
-import type { HttpConfig } from "../model/records.ts";
+import type { InstanceFile } from "../model/places.ts";
 import type { Status } from "../model/status.ts";
-import { parseCount, parseDuration, parsePort } from "./arguments.ts";
+import { addHttpOptions, type HttpFlags, httpOf } from "./http-options.ts";
+import { addLogs } from "./logs-command.ts";
 import { addInstanceOptions, type Common, type InstanceFlags, timeoutOf, withClient } from "./options.ts";
 import { runApp } from "./run-app.ts";
 import { showStatus } from "./show-status.ts";
+import { addStart } from "./start-command.ts";
 import { paintOf, table } from "./terminal.ts";
-
-interface HttpFlags {
-  readonly host?: string;
-  readonly port?: string;
-  readonly proxies?: string;
-}
+import type { World } from "./world.ts";
 
 export const addInstanceCommands = (program: Command, common: Common): void => {
   addRun(program, common);
@@ -23,22 +20,6 @@ export const addInstanceCommands = (program: Command, common: Common): void => {
   addGoal(program, common);
   addLogs(program, common);
 };
-
-const addHttpOptions = (command: Command): Command =>
-  command
-    .addOption(
-      new Option("--host <address>", "address that answers HTTP; 0.0.0.0 in a container (default 127.0.0.1)").env(
-        "HOST",
-      ),
-    )
-    .addOption(new Option("--port <port>", "port that answers HTTP; 0 takes a free one (default 8000)").env("PORT"))
-    .option("--proxies <count>", "HTTP proxy processes (default 1)");
-
-const httpOf = (flags: HttpFlags): Partial<HttpConfig> => ({
-  ...(flags.host === undefined ? {} : { host: flags.host }),
-  ...(flags.port === undefined ? {} : { port: parsePort(flags.port) }),
-  ...(flags.proxies === undefined ? {} : { proxiesPerNode: parseCount(flags.proxies) }),
-});
 
 const addRun = (program: Command, { world, outcome }: Common): void => {
   addHttpOptions(program.command("run <file>"))
@@ -65,60 +46,17 @@ Examples:
     });
 };
 
-const addStart = (program: Command, { world }: Common): void => {
-  addHttpOptions(program.command("start"))
-    .description("start a detached instance, or go on with one that was stopped")
-    .addOption(new Option("-i, --instance <name>", "name of the instance").env("MAITRED_INSTANCE").default("default"))
-    .addOption(
-      new Option("--state-dir <folder>", "where its state lies (default: $XDG_STATE_HOME/maitred/<name>)").env(
-        "MAITRED_STATE_DIR",
-      ),
-    )
-    .option("--api <host:port>", "also answer REST on TCP, with the token of the state folder")
-    .option("--json", "print one JSON document")
-    .addHelpText(
-      "after",
-      "\nExamples:\n  maitred start --instance shop --port 8080 --proxies 2\n  maitred start --api 127.0.0.1:8001",
-    )
-    .action(async (flags: HttpFlags & { instance: string; stateDir?: string; api?: string; json?: true }) => {
-      const started = await world.launch({
-        instance: flags.instance,
-        http: httpOf(flags),
-        stateDir: flags.stateDir,
-        api: flags.api === undefined ? undefined : parseListener(flags.api),
-        life: "detached",
-      });
-      const { client, instance, alreadyRunning } = started;
-      await client.untilServing();
-      const { urls } = client;
-      await client.close();
-      if (flags.json)
-        world.terminal.out(
-          `${JSON.stringify({ instance: instance.name, stateDir: instance.stateDir, alreadyRunning, urls })}\n`,
-        );
-      else {
-        const paint = paintOf(world.terminal);
-        world.terminal.out(
-          `${paint.green(alreadyRunning ? "runs already" : "started")} ${instance.name} ${urls.join(" ")}\n${paint.dim(`state in ${instance.stateDir}`)}\n`,
-        );
-      }
-    });
-};
-
-const parseListener = (text: string): { readonly host: string; readonly port: number } => {
-  const at = text.lastIndexOf(":");
-  if (at < 1) throw new ServeError("usage", `--api must be host:port, got "${text}".`);
-  return { host: text.slice(0, at).replace(/^\[(.+)\]$/, "$1"), port: parsePort(text.slice(at + 1)) };
-};
-
 const addEnds = (program: Command, { world }: Common): void => {
   addInstanceOptions(program.command("stop"))
     .description("drain and end every process; the state is kept for the next start")
     .action((flags: InstanceFlags) =>
       withClient(world, flags, async (client) => {
+        const instance = await world.find(flags);
         await client.stop();
         world.terminal.out(
-          flags.json ? `${JSON.stringify({ stopped: true })}\n` : "stopped; start it again with: maitred start\n",
+          flags.json
+            ? `${JSON.stringify({ stopped: true })}\n`
+            : `stopped ${instance.name}; start it again with: ${startCommand(world, instance)}\n`,
         );
       }),
     );
@@ -136,6 +74,11 @@ const addEnds = (program: Command, { world }: Common): void => {
         world.terminal.out(flags.json ? `${JSON.stringify({ erased: true })}\n` : "ended and erased\n");
       }),
     );
+};
+
+const startCommand = (world: World, { name, stateDir }: InstanceFile): string => {
+  const place = stateDir === world.defaultStateDir(name) ? "" : ` --state-dir ${stateDir}`;
+  return `maitred start --instance ${name}${place}`;
 };
 
 const addStatus = (program: Command, { world }: Common): void => {
@@ -192,22 +135,4 @@ const addGoal = (program: Command, { world }: Common): void => {
         world.terminal.out(flags.json ? `${JSON.stringify(reached)}\n` : `reached ${reached.id}\n`);
       }),
     );
-};
-
-const addLogs = (program: Command, { world }: Common): void => {
-  program
-    .command("logs [of]")
-    .description("log lines of all processes, or of one backend, replica, proxy, the agent or the controller")
-    .addOption(
-      new Option("-i, --instance <name>", "the instance; default: the only one that runs").env("MAITRED_INSTANCE"),
-    )
-    .option("-f, --follow", "go on with new lines until Ctrl-C")
-    .option("--since <duration>", "only lines of the last 30s, 5m, 2h")
-    .action(async (of: string | undefined, flags: { instance?: string; follow?: true; since?: string }) => {
-      const { stateDir } = await world.find(flags.instance);
-      const sinceMs = flags.since === undefined ? undefined : parseDuration(flags.since);
-      await world.logs({ stateDir, of, follow: flags.follow === true, sinceMs }, (line) =>
-        world.terminal.out(`${line}\n`),
-      );
-    });
 };

@@ -4,7 +4,7 @@ import type { ServeClient } from "../client/client.ts";
 import type { Goal } from "../model/calls.ts";
 import { parseDuration } from "./arguments.ts";
 import { paintOf } from "./terminal.ts";
-import type { World } from "./world.ts";
+import type { Choice, World } from "./world.ts";
 
 /** The status that the process exits with; a command may set it. */
 export interface Outcome {
@@ -16,8 +16,7 @@ export interface Common {
   readonly outcome: Outcome;
 }
 
-export interface InstanceFlags {
-  readonly instance?: string;
+export interface InstanceFlags extends Choice {
   readonly json?: true;
 }
 
@@ -27,13 +26,21 @@ export interface ChangeFlags extends InstanceFlags {
   readonly goal?: string;
 }
 
-/** `--instance` and `--json`. */
-export const addInstanceOptions = (command: Command): Command =>
+/** `--instance` and `--state-dir`: which instance is meant. */
+export const addChoiceOptions = (command: Command): Command =>
   command
     .addOption(
       new Option("-i, --instance <name>", "the instance; default: the only one that runs").env("MAITRED_INSTANCE"),
     )
-    .addOption(new Option("--json", "print one JSON document"));
+    .addOption(
+      new Option("--state-dir <folder>", "the instance whose state lies there: tells two of one name apart").env(
+        "MAITRED_STATE_DIR",
+      ),
+    );
+
+/** Which instance, and `--json`. */
+export const addInstanceOptions = (command: Command): Command =>
+  addChoiceOptions(command).option("--json", "print one JSON document");
 
 /** The options of a command that changes something. */
 export const addChangeOptions = (command: Command): Command =>
@@ -78,7 +85,7 @@ export const withClient = async <T>(
   flags: InstanceFlags,
   use: (client: ServeClient) => Promise<T>,
 ): Promise<T> => {
-  const client = await world.connect(flags.instance);
+  const client = await world.connect(flags);
   try {
     return await use(client);
   } finally {

@@ -14,24 +14,42 @@ export interface LaunchOptions {
   readonly life: "mine" | "detached";
 }
 
+/** Flags that say which instance a command means; without them MAITRED_INSTANCE and MAITRED_STATE_DIR do, or that there is one only. */
+export interface Choice {
+  readonly instance?: string;
+  readonly stateDir?: string;
+}
+
+export interface Launched {
+  readonly instance: InstanceFile;
+  /** Somebody else had started it: the options of this launch were not applied. */
+  readonly alreadyRunning: boolean;
+  /** Where REST was told to listen on TCP. */
+  readonly api: ApiListener | undefined;
+  readonly client: ServeClient;
+}
+
 export interface World {
   readonly terminal: Terminal;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly version: string;
   /** Throws instance-unknown, instance-ambiguous. */
-  connect(instance: string | undefined): Promise<ServeClient>;
-  /** The instance files of this machine's running instances. */
-  instances(): Promise<readonly InstanceFile[]>;
-  find(instance: string | undefined): Promise<InstanceFile>;
+  connect(choice: Choice): Promise<ServeClient>;
+  /** The instance that is meant. Throws as `connect`. */
+  find(choice: Choice): Promise<InstanceFile>;
+  /** Where the state of an instance lies when nobody says where. */
+  defaultStateDir(instance: string): string;
+  /** The state folder of the instance that is meant, also of one that is stopped. Throws as `connect`. */
+  findStateDir(choice: Choice): Promise<string>;
   /** Resolves when the instance's controller answers. */
-  launch(
-    options: LaunchOptions,
-  ): Promise<{ readonly instance: InstanceFile; readonly alreadyRunning: boolean; readonly client: ServeClient }>;
+  launch(options: LaunchOptions): Promise<Launched>;
   /** Loads an app file in a process of its own. */
   probe(file: string): Promise<AppPlan>;
   /** Text of a file, undefined when there is none. */
   readText(path: string): Promise<string | undefined>;
-  /** Lines of log files, oldest first; with `follow` until the signal. */
+  /** The processes that have a log file: all, or those that `of` means. */
+  loggingProcesses(options: Pick<LogOptions, "stateDir" | "of">): Promise<readonly string[]>;
+  /** Lines of log files, oldest first; with `follow` until a signal, or until nobody reads them any more. */
   logs(options: LogOptions, onLine: (line: string) => void): Promise<void>;
   /** Calls back at SIGINT, SIGTERM, SIGHUP. */
   onSignal(callback: (signal: string) => void): void;

@@ -248,6 +248,20 @@ const CASES: readonly Case[] = [
     says: ["app.ts: an import of JSON needs an attribute"],
   },
   {
+    name: "JSON itself",
+    files: { "data.json": "{}" },
+    load: "data.json",
+    code: "module-load-failed",
+    says: ["data.json is JSON, and no code"],
+  },
+  {
+    name: "a folder",
+    files: { "lib/a.ts": LIBRARY },
+    load: "lib",
+    code: "module-not-found",
+    says: ["lib is a folder. Name the file in it"],
+  },
+  {
     name: "require in an ES module",
     files: { "app.ts": '\nconst fs = require("fs"); export default fs;' },
     code: "module-load-failed",

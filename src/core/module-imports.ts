@@ -22,6 +22,9 @@ export function importProblem(failure: ImportFailure, files: SourceFiles): Modul
   switch (failure.code) {
     case "ERR_UNSUPPORTED_DIR_IMPORT": {
       const folder = /^Directory import '([^']+)'/.exec(failure.message)?.[1] ?? "";
+      if (folder.replace(/\/$/, "") === failure.file.replace(/\/$/, "")) {
+        return notFound(folder, "is a folder. Name the file in it that is to be loaded.");
+      }
       const index = EXTENSIONS.map((extension) => `${folder}/index${extension}`).find((path) => files.exists(path));
       return unsupported(
         importer ?? failure.file,
@@ -47,7 +50,9 @@ export function importProblem(failure: ImportFailure, files: SourceFiles): Modul
     case "ERR_IMPORT_ATTRIBUTE_MISSING":
       return {
         code: "module-load-failed",
-        message: `module ${failure.file}: an import of JSON needs an attribute: \`import data from "./data.json" with { type: "json" }\`.`,
+        message: /\.json$/.test(failure.file)
+          ? `module ${failure.file} is JSON, and no code. Name a .ts or .js file.`
+          : `module ${failure.file}: an import of JSON needs an attribute: \`import data from "./data.json" with { type: "json" }\`.`,
       };
     default:
       return missing(failure, importer, files);

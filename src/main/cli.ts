@@ -3,8 +3,9 @@ import { spawn } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
-import { readLogs } from "../adapters/log-files.ts";
-import { chooseInstance, listInstances } from "../adapters/places.ts";
+import { chooseInstance, findStateDir } from "../adapters/find-instance.ts";
+import { processesWithLogs, readLogs } from "../adapters/log-files.ts";
+import { defaultStateDir } from "../adapters/places.ts";
 import { fromErrorBody, ServeError } from "../base/serve-error.ts";
 import { type LogOptions, runCli, type Terminal, type World } from "../cli/cli.ts";
 import type { AppPlan } from "../client/client.ts";
@@ -22,12 +23,14 @@ const createWorld = (): World => {
     terminal: createTerminal(),
     env,
     version: readVersion(),
-    connect: async (instance) => connectTo(chooseInstance({ instance, env })),
-    instances: async () => listInstances(env).map((living) => living.file),
-    find: async (instance) => chooseInstance({ instance, env }).file,
+    connect: async (choice) => connectTo(chooseInstance({ ...choice, env })),
+    find: async (choice) => chooseInstance({ ...choice, env }).file,
+    defaultStateDir: (instance) => defaultStateDir(instance, env),
+    findStateDir: async (choice) => findStateDir({ ...choice, env }),
     launch: (options) => launchAndConnect({ ...options, env }),
     probe: probeApp,
     readText: (path) => readFile(path, "utf8").catch(() => undefined), // an optional file
+    loggingProcesses: ({ stateDir, of }) => processesWithLogs({ folder: stateFiles(stateDir).logs, of }),
     logs: tailLogs,
     onSignal: (callback) => {
       for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => callback(signal));
@@ -54,6 +57,7 @@ const tailLogs = async (
 ): Promise<void> => {
   const ended = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => ended.abort());
+  process.stdout.once("error", () => ended.abort());
   await readLogs({ folder: stateFiles(stateDir).logs, of, sinceMs, follow, signal: ended.signal }, onLine);
 };
 

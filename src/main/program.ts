@@ -4,21 +4,23 @@
  */
 import { existsSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
+import { chooseInstance, type LivingInstance } from "../adapters/find-instance.ts";
 import { createHttpControlTransport } from "../adapters/http-control-transport.ts";
 import { isLockHeld } from "../adapters/kernel-lock.ts";
 import { launchInstance } from "../adapters/launch.ts";
-import { chooseInstance, type LivingInstance, preparePlaces } from "../adapters/places.ts";
+import { preparePlaces } from "../adapters/places.ts";
 import { processHost } from "../adapters/processes.ts";
 import { createSystemClock } from "../adapters/system-clock.ts";
 import { createSystemRandom } from "../adapters/system-random.ts";
 import { readJson } from "../adapters/whole-files.ts";
 import type { Client, ConnectOptions, StartOptions } from "../api/api.ts";
 import { ServeError } from "../base/serve-error.ts";
+import type { Launched, LaunchOptions } from "../cli/cli.ts";
 import { ServeClient } from "../client/client.ts";
-import type { ApiListener } from "../model/launch.ts";
+import { httpProblems } from "../core/http-rules.ts";
+import type { SavedLaunch } from "../model/launch.ts";
 import { GONE_INTERVAL_MS } from "../model/limits.ts";
-import { type InstanceFile, runFiles } from "../model/places.ts";
-import type { HttpConfig } from "../model/records.ts";
+import { type InstanceFile, runFiles, stateFiles } from "../model/places.ts";
 import { openProgramHandles } from "./program-handles.ts";
 
 export const startInstance = async (options: StartOptions): Promise<Client> => {
@@ -41,21 +43,15 @@ export const connectInstance = async (options: ConnectOptions): Promise<Client> 
   return connectTo(chooseInstance({ instance: options.instance, env: process.env }));
 };
 
-export interface LaunchWish {
-  readonly instance: string;
-  readonly http: Partial<HttpConfig>;
-  readonly stateDir: string | undefined;
-  readonly api: ApiListener | undefined;
-  /** `mine`: ends, and is erased, with this process; output goes to its terminal. */
-  readonly life: "mine" | "detached";
+export interface LaunchWish extends LaunchOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
-export const launchAndConnect = async (
-  wish: LaunchWish,
-): Promise<{ readonly instance: InstanceFile; readonly alreadyRunning: boolean; readonly client: ServeClient }> => {
-  const places = preparePlaces(wish);
-  const { instanceFile, alreadyRunning } = await launchInstance({
+export const launchAndConnect = async (wish: LaunchWish): Promise<Launched> => {
+  const problems = httpProblems(wish.http);
+  if (problems.length > 0) throw new ServeError("config-invalid", problems.join(" "));
+  const { abandon, ...places } = preparePlaces(wish);
+  const launched = launchInstance({
     instance: wish.instance,
     node: "local",
     ...places,
@@ -66,8 +62,13 @@ export const launchAndConnect = async (
     execArgv: process.execArgv,
     api: wish.api,
   });
+  const { instanceFile, alreadyRunning } = await launched.catch((error: unknown) => {
+    abandon();
+    throw error;
+  });
   const client = await connectTo({ file: instanceFile, ...places }, wish.life === "mine" ? "owned" : "guest");
-  return { instance: instanceFile, alreadyRunning, client };
+  const api = readJson<SavedLaunch>(stateFiles(places.stateDir).launch)?.launch.api;
+  return { instance: instanceFile, alreadyRunning, api, client };
 };
 
 export const connectTo = (living: LivingInstance, as: "owned" | "guest" = "guest"): Promise<ServeClient> => {

@@ -10,7 +10,7 @@ import { tryAcquireLock } from "../adapters/kernel-lock.ts";
 import { createLinkServer } from "../adapters/link-server.ts";
 import { createListenSockets } from "../adapters/listen-sockets.ts";
 import { createPinoLog } from "../adapters/pino-log.ts";
-import { ensurePrivateFolder } from "../adapters/places.ts";
+import { ensurePrivateFolder } from "../adapters/private-folder.ts";
 import { processHost } from "../adapters/processes.ts";
 import { openSqliteStore } from "../adapters/sqlite-store.ts";
 import { leaveStartFailure } from "../adapters/start-failure.ts";

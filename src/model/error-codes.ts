@@ -72,6 +72,7 @@ export const ERROR_CODES = {
   // ── instance and processes
   "instance-unknown": entry(404, "No instance of this name is running."),
   "instance-ambiguous": entry(400, "Several instances run; name one."),
+  "process-unknown": entry(404, "No process or backend of this name has written a log."),
   "instance-exists": entry(409, "An instance of this name is already running."),
   "instance-stopping": entry(409, "The instance is stopping or being erased."),
   "port-in-use": entry(409, "The port is already in use."),

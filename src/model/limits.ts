@@ -173,6 +173,8 @@ export const LOG_LOOK_INTERVAL_MS = 5_000;
 export const MAX_GONE_LOG_FILES = 200;
 /** The run folder lies in /tmp: touched this often, no cleaner of old files takes it. */
 export const RUN_TOUCH_INTERVAL_MS = 3_600_000;
+/** `sun_path` of Linux less its closing zero; macOS takes 103, and its temporary folders are as short. */
+export const MAX_SOCKET_PATH_BYTES = 107;
 /** `agent.lock` may be held for a moment by somebody who only probes it. */
 export const LOCK_WAIT_MS = 500;
 
@@ -259,6 +261,8 @@ export const HEADERS_TIMEOUT_MS = 10_000;
 /** From the first byte of a request to the end of its body. */
 export const REQUEST_TIMEOUT_MS = 300_000;
 export const KEEP_ALIVE_TIMEOUT_MS = 75_000;
+/** Proxy processes of one node: more than one for each core only take memory, and a mistyped number must not start thousands. */
+export const MAX_PROXIES_PER_NODE = 64;
 /** Connections of one proxy process. */
 export const MAX_CONNECTIONS = 20_000;
 /** How often the edge looks for connections that are over their time. */

@@ -2,7 +2,7 @@
 import { existsSync, readdirSync } from "node:fs";
 import { createServer } from "node:net";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { chooseInstance, listInstances } from "../../src/adapters/places.ts";
+import { chooseInstance, listInstances } from "../../src/adapters/find-instance.ts";
 import { makeInstance, type TestInstance, until } from "./harness.ts";
 
 let world: TestInstance;

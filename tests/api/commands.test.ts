@@ -119,6 +119,7 @@ describe("commands that cannot be done", () => {
     ["a port that is none", ["start", "--port", "seventy"]],
     ["shares that are none", ["traffic", "set", "e", "v1=lots"]],
     ["arguments that are not JSON", ["backend", "create", "x", ECHO, "--args", "[v1]"]],
+    ["arguments that are no array", ["backend", "create", "x", ECHO, "--args", "{}"]],
     ["a timeout that is none", ["backend", "restart", "v1", "--timeout", "soon"]],
     ["shutdown without --yes", ["shutdown"]],
   ];
@@ -137,6 +138,45 @@ describe("commands that cannot be done", () => {
     expect(json).toMatchObject({ status: 4, stdout: "" });
     expect(JSON.parse(json.stderr)).toMatchObject({ error: { code: "instance-unknown", message: expect.any(String) } });
   });
+
+  test("logs of a process that nobody knows names those that there are", async () => {
+    const refused = await maitred(["logs", "controler"]);
+    const sentence = expectRefusal(refused, { status: 1, code: "process-unknown" });
+    expect(sentence).toMatch(/Did you mean "controller"\? These have: .*agent.*proxy#/);
+    expect(await maitred(["logs", "--since", "0s"])).toMatchObject({ status: 0, stdout: "" });
+    expect((await maitred(["logs", "--since", "0s"])).stderr).toBe("there are no lines of the last 0s\n");
+  });
+
+  test("start of a running instance with other options says which it does not have", async () => {
+    const api = ["--api", "127.0.0.1:8001"];
+    const refused = await maitred(["start", "--instance", name, "--proxies", "3", ...api]);
+    const sentence = expectRefusal(refused, { status: 1, code: "instance-exists" });
+    expect(sentence).toContain("--proxies 3 (it has 2)");
+    expect(sentence).toContain("--api 127.0.0.1:8001 (it has none)");
+    expect(await maitred(["start", "--instance", name, "--proxies", "2", "--port", "0"])).toMatchObject({ status: 0 });
+  });
+
+  test("two instances of one name are told apart by their state folders, by nothing else", async () => {
+    const stateDir = lab().folder("elsewhere");
+    const twin = await maitred(["start", "--instance", name, "--state-dir", stateDir, "--port", "0", "--proxies", "0"]);
+    expect(twin.stdout).toContain("nothing answers HTTP");
+    const refused = expectRefusal(await maitred(["status", "--instance", name]), {
+      status: 2,
+      code: "instance-ambiguous",
+    });
+    expect(refused).toContain(stateDir);
+    expect(refused).not.toContain("--instance");
+    const found = await maitred(["status", "--instance", name, "--state-dir", stateDir, "--json"]);
+    expect(found.json<Status>().processes.filter(({ kind }) => kind === "proxy")).toEqual([]);
+    const stopped = await maitred(["stop", "--state-dir", stateDir]);
+    expect(stopped.stdout).toBe(
+      `stopped ${name}; start it again with: maitred start --instance ${name} --state-dir ${stateDir}\n`,
+    );
+    // A stopped instance still has its logs.
+    expect((await maitred(["logs", "agent", "--state-dir", stateDir])).stdout).toContain("ended");
+    const other = await maitred(["status", "--instance", "other", "--state-dir", stateDir]);
+    expect(expectRefusal(other, { status: 4, code: "instance-unknown" })).toContain(`in ${stateDir}`);
+  }, 40_000);
 
   test("with two instances one must be named", async () => {
     const second = lab().name("second");

@@ -1,0 +1,101 @@
+/** `maitred start`: a detached instance. One that runs already is answered as it is, or refused when it was asked for otherwise. */
+import { type Command, Option } from "commander";
+import { ServeError } from "../base/serve-error.ts";
+import type { ApiListener } from "../model/launch.ts";
+import type { HttpConfig } from "../model/records.ts";
+import { parsePort } from "./arguments.ts";
+import { addHttpOptions, type HttpFlags, httpOf } from "./http-options.ts";
+import type { Common } from "./options.ts";
+import { paintOf } from "./terminal.ts";
+
+interface StartFlags extends HttpFlags {
+  readonly instance: string;
+  readonly stateDir?: string;
+  readonly api?: string;
+  readonly json?: true;
+}
+
+export const addStart = (program: Command, common: Common): void => {
+  addHttpOptions(program.command("start"))
+    .description("start a detached instance, or go on with one that was stopped")
+    .addOption(new Option("-i, --instance <name>", "name of the instance").env("MAITRED_INSTANCE").default("default"))
+    .addOption(
+      new Option("--state-dir <folder>", "where its state lies (default: $XDG_STATE_HOME/maitred/<name>)").env(
+        "MAITRED_STATE_DIR",
+      ),
+    )
+    .option("--api <host:port>", "also answer REST on TCP, with the token of the state folder")
+    .option("--json", "print one JSON document")
+    .addHelpText(
+      "after",
+      `
+--proxies 0: nothing answers HTTP, only handles reach the endpoints.
+
+Examples:
+  maitred start --instance shop --port 8080 --proxies 2
+  maitred start --api 127.0.0.1:8001`,
+    )
+    .action((flags: StartFlags) => start(common, flags));
+};
+
+const start = async ({ world }: Common, flags: StartFlags): Promise<void> => {
+  const wanted: Wanted = {
+    http: httpOf(flags),
+    api: flags.api === undefined ? undefined : parseListener(flags.api),
+  };
+  const { client, instance, alreadyRunning, api } = await world.launch({
+    instance: flags.instance,
+    stateDir: flags.stateDir,
+    ...wanted,
+    life: "detached",
+  });
+  try {
+    await client.untilServing();
+    const { urls } = client;
+    const http = await client.getHttpConfig();
+    if (alreadyRunning) refuseOther(instance.name, { wanted, http, api });
+    const answer = { instance: instance.name, stateDir: instance.stateDir, alreadyRunning, urls };
+    if (flags.json) return world.terminal.out(`${JSON.stringify(answer)}\n`);
+    const paint = paintOf(world.terminal);
+    const where =
+      urls.length > 0 ? urls.join(" ") : "with no proxy: nothing answers HTTP, only handles reach endpoints";
+    world.terminal.out(
+      `${paint.green(alreadyRunning ? "runs already" : "started")} ${instance.name} ${where}\n${paint.dim(`state in ${instance.stateDir}`)}\n`,
+    );
+  } finally {
+    await client.close();
+  }
+};
+
+interface Wanted {
+  readonly http: Partial<HttpConfig>;
+  readonly api: ApiListener | undefined;
+}
+
+/** Options hold for a process that starts. To answer "runs already" to other ones would be to swallow them. */
+const refuseOther = (
+  name: string,
+  { wanted, http, api }: { readonly wanted: Wanted; readonly http: HttpConfig; readonly api: ApiListener | undefined },
+): void => {
+  const apiText = api === undefined ? "none" : `${api.host}:${api.port}`;
+  const pairs: readonly (readonly [string, unknown, unknown])[] = [
+    ["--host", wanted.http.host?.replace(/^localhost$/, "127.0.0.1"), http.host.replace(/^localhost$/, "127.0.0.1")],
+    // Port 0 is any port.
+    ["--port", wanted.http.port === 0 ? undefined : wanted.http.port, http.port],
+    ["--proxies", wanted.http.proxiesPerNode, http.proxiesPerNode],
+    ["--api", wanted.api === undefined ? undefined : `${wanted.api.host}:${wanted.api.port}`, apiText],
+  ];
+  const others = pairs.filter(([, asked, has]) => asked !== undefined && asked !== has);
+  if (others.length === 0) return;
+  const list = others.map(([option, asked, has]) => `${option} ${asked} (it has ${has})`).join(", ");
+  throw new ServeError(
+    "instance-exists",
+    `instance "${name}" runs already, and not with ${list}. Stop it, then start it so: maitred stop --instance ${name}`,
+  );
+};
+
+const parseListener = (text: string): ApiListener => {
+  const at = text.lastIndexOf(":");
+  if (at < 1) throw new ServeError("usage", `--api must be host:port, got "${text}".`);
+  return { host: text.slice(0, at).replace(/^\[(.+)\]$/, "$1"), port: parsePort(text.slice(at + 1)) };
+};
