@@ -294,7 +294,7 @@ describe("the end of an instance", () => {
     await waitFor("its replicas run", () => resumed.status().backends[0]?.replicas.running === 2, DEADLINE_MS);
   });
 
-  test("by shutdown deletes everything, and tells those who wait that it has", async () => {
+  test("by shutdown deletes everything, and tells those who wait that it has (defect 1 of the ancestor)", async () => {
     const controller = await running();
     const goal = await lab.settle(controller, shutdown());
     expect(goal.state).toBe("reached");

@@ -28,7 +28,7 @@ describe("creating a backend", () => {
     expect(world.goal(id)).toEqual({ id, state: "reached" });
   });
 
-  test("a start that fails to its last attempt fails the goal with the user's error, and is not tried for ever", () => {
+  test("a start that fails to its last attempt fails the goal with the user's error, and is not tried for ever (defect 7 of the ancestor)", () => {
     world.fateOf = () => ({ fails: BOOM });
     const { id } = world.call(createBackend("b"));
     world.settle();
@@ -299,7 +299,7 @@ describe("deleting a backend", () => {
     expect(world.goal(id).state).toBe("reached");
   });
 
-  test("of a backend that still starts ends it", () => {
+  test("of a backend that still starts ends it (defect 19 of the ancestor)", () => {
     world.call(createBackend("c", { numReplicas: 3 }));
     const { id } = world.call(deleteBackend("c"));
     world.settle();

@@ -265,7 +265,7 @@ describe("every call", () => {
     );
   });
 
-  test("that scales down ends exactly as many replicas as are too many", () => {
+  test("that scales down ends exactly as many replicas as are too many (defect 8 of the ancestor)", () => {
     const sizes = fc.tuple(fc.integer({ min: 2, max: 8 }), fc.integer({ min: 1, max: 7 }), fc.array(fc.nat(7)));
     fc.assert(
       fc.property(sizes, ([from, by, dead]) => {
@@ -314,7 +314,7 @@ describe("a decision", () => {
     );
   });
 
-  test("that throws inside one backend undoes that backend's part, and the others go on", () => {
+  test("that throws inside one backend undoes that backend's part, and the others go on (defect 6 of the ancestor)", () => {
     const world = busyWorld();
     const broken = world.view.status("a#1" as never)!;
     // A record that no agent of ours writes: looking at it throws.

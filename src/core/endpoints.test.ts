@@ -194,7 +194,7 @@ describe("a goal of an endpoint", () => {
     expect(world.goal(id).state).toBe("reached");
   });
 
-  test("of a deletion is reached when routers have withdrawn it, also over a crash", () => {
+  test("of a deletion is reached when routers have withdrawn it, also over a crash (defect 22 of the ancestor)", () => {
     world.call(createEndpoint("e", { a: 1 }));
     world.settle();
     world.clients = [{ name: "a#1", kind: "replica", applied: world.counter }];

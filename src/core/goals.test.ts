@@ -29,7 +29,7 @@ describe("a goal id", () => {
     expect(world.closure("e")?.traffic).toEqual({ a: 0.5, b: 0.5 });
   });
 
-  test("survives a crash between the save and the answer", () => {
+  test("survives a crash between the save and the answer (defect 4 of the ancestor)", () => {
     const { id } = world.call(createBackend("a", { numReplicas: 2 }));
     world.crash();
     world.call(createBackend("a", { numReplicas: 2 }), id);

@@ -95,7 +95,7 @@ describe("rolling", () => {
 });
 
 describe("order of going", () => {
-  test("out of the published set first, drained when every router has applied that, forgotten when the process is gone", () => {
+  test("out of the published set first, drained when every router has applied that, forgotten when the process is gone (defect 3 of the ancestor)", () => {
     world.call(createBackend("b", { numReplicas: 2 }));
     world.call(createEndpoint("e", { b: 1 }));
     world.settle();

@@ -167,7 +167,7 @@ describe("the long-poll client", () => {
     expect(clock.timers).toBe(0);
   });
 
-  test("a callback that throws does not end it: the same news is asked for again", async () => {
+  test("a callback that throws does not end it: the same news is asked for again (defect 18 of the ancestor)", async () => {
     const { transport, clock, log, applied, options, client } = following("all");
     const apply = options.apply;
     options.apply = () => {
@@ -184,6 +184,24 @@ describe("the long-poll client", () => {
     expect((await transport.polled(3)).applied).toEqual({ epoch: 4, counter: 1 });
     expect(applied).toHaveLength(1);
     expect(log.lines).toMatchObject([{ event: "longpoll-apply-failed", fields: { error: "no" } }]);
+  });
+
+  test("an answer about several endpoints is applied once and whole, before the next poll is made (defect 10 of the ancestor)", async () => {
+    const { transport, applied, options } = following("a", "b");
+    const polls: number[] = [];
+    const apply = options.apply;
+    options.apply = (answer) => {
+      polls.push(transport.requests.length);
+      apply(answer);
+    };
+    await transport.polled(1);
+    const endpoints = ["a", "b"].map((tag) => ({ tag, traffic: { [tag]: 1 } })) as never;
+    transport.answer({ ...news(4, 1), endpoints });
+    await transport.polled(2);
+    transport.answer(news(4, 2));
+    await transport.polled(3);
+    expect(applied.map((it) => it.endpoints.map(({ tag, traffic }) => ({ tag, traffic })))).toEqual([endpoints, []]);
+    expect(polls).toEqual([1, 2]);
   });
 
   test("what an older controller life says is not applied, and what a newer one says is, whatever its counter", async () => {

@@ -318,7 +318,7 @@ describe("the proxy itself", () => {
     expectProblem(await ask(`${url}/-/ready`, { method: "POST" }), { status: 405, code: "method-not-allowed" });
   });
 
-  test("does not say 404 before it has learnt its routes", async () => {
+  test("does not say 404 before it has learnt its routes (defect 16 of the ancestor)", async () => {
     const { url, link } = await lab.start({ controller: "is silent" });
     const answer = await ask(`${url}/iris`);
     expectProblem(answer, { status: 503, code: "not-ready" });

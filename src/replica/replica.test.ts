@@ -169,6 +169,17 @@ describe("drain", () => {
     expect(closed).toBe(1);
   });
 
+  test("a query for a method that is not there leaves nothing behind that a drain would wait for (defect 17 of the ancestor)", async () => {
+    const started = await lab.start({ exports: { default: { call: () => 1, predict: () => 2 } } });
+    const client = await started.connect();
+    const { failure } = await client.call("predikt");
+    expect(failure?.code).toBe("method-unknown");
+    started.link.events.onIntent?.({ kind: "drain", timeoutMs: 600_000 });
+    await expect.poll(() => client.goAways).toEqual([1]);
+    client.close();
+    expect(await started.exited).toBe(0);
+  });
+
   test("it does not wait longer than it was told", async () => {
     const started = await lab.start({ exports: { default: never } });
     const client = await started.connect();

@@ -295,6 +295,30 @@ describe("a replica that refuses", () => {
   });
 });
 
+test("a query asks the controller nothing: all polls together are the one that waits for news (defect 15 of the ancestor)", async () => {
+  const requests: unknown[] = [];
+  const poll: PollTransport = {
+    poll: (request) => {
+      requests.push(request);
+      return new Promise(() => {});
+    },
+    onLeaderChange: () => {},
+  };
+  const polling = new RouterLab({ poll });
+  try {
+    polling.router.start();
+    const replica = await polling.replica({ onQuery: answer });
+    polling.publish(endpointOf({ b: backendOf([replica]) }));
+    await waitFor("it polls", () => requests.length > 0, DEADLINE_MS);
+    expect(await Promise.all(Array.from({ length: 200 }, () => codeOf(polling.ask())))).toEqual(
+      Array(200).fill(undefined),
+    );
+    expect(requests).toHaveLength(1);
+  } finally {
+    await polling.close();
+  }
+});
+
 describe("shadows", () => {
   const published = (lines: { primary: Parameters<typeof backendOf>[0]; shadow: Parameters<typeof backendOf>[0] }) =>
     lab.publish(endpointOf({ b: backendOf(lines.primary), s: backendOf(lines.shadow) }, { shadows: { s: 1 } }));
@@ -331,7 +355,7 @@ describe("shadows", () => {
     expect(shadow.queries.length).toBeGreaterThan(0);
   });
 
-  test("no replica of the shadow, or an unknown one: the copy is dropped and counted", async () => {
+  test("no replica of the shadow, or an unknown one: the copy is dropped and counted (defect 14 of the ancestor)", async () => {
     const primary = await lab.replica({ onQuery: answer });
     published({ primary: [primary], shadow: [] });
     await Promise.all(Array.from({ length: 10 }, () => lab.ask().outcome));

@@ -31,7 +31,7 @@ describe("the picker", () => {
     expect([0, 0.19, 0.2, 0.49, 0.5, 0.999].map(at)).toEqual(["b0", "b0", "b1", "b1", "b2", "b2"]);
   });
 
-  test("a number in the gap that rounding leaves goes to the last backend", () => {
+  test("a number in the gap that rounding leaves goes to the last backend (defect 20 of the ancestor)", () => {
     const picker = pickerOf({ b0: 0.333, b1: 0.333, b2: 0.333 });
     expect(picker.pick(undefined, () => 0.9995)).toBe("b2");
   });
