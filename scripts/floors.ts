@@ -28,6 +28,7 @@ const FOLDERS: Readonly<Record<string, Folder>> = {
   ports: { floor: 2, is: "ports are interfaces", world: "pure", opensBy: "each" },
   longpoll: { floor: 3, is: "longpoll is a shared mechanism", world: "ports", opensBy: "front" },
   api: { floor: 3, is: "api is what users write", world: "free", opensBy: "front" },
+  target: { floor: 3, is: "target looks into user code", world: "ports", opensBy: "front", neighbours: ["api"] },
   router: { floor: 3, is: "router is a shared mechanism", world: "ports", opensBy: "front", neighbours: ["longpoll"] },
   controller: { floor: 4, is: "controller is a role", world: "ports", opensBy: "front" },
   agent: { floor: 4, is: "agent is a role", world: "ports", opensBy: "front" },

@@ -11,13 +11,13 @@ import { STREAM_WINDOW_BYTES } from "../model/limits.ts";
 import type { QueryHead, ReplyHead, WireFailure } from "../model/wire.ts";
 import type { Clock, Instant } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
+import type { Target } from "../target/target.ts";
 import { failureOf, isForLog } from "./failures.ts";
 import { type BodySource, RequestBody } from "./request-body.ts";
 import { type Reply, replyOfHttp, replyOfValue } from "./results.ts";
 import { IncomingRequest, parseJson, type RequestQuery } from "./serve-request.ts";
 import { type ReplySink, StreamReply } from "./stream-reply.ts";
 import { wholeStream } from "./streams.ts";
-import type { Target } from "./target.ts";
 
 /** What all queries of a replica share. */
 export interface QueryWorld {

@@ -18,9 +18,9 @@ import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import type { ModuleLoader } from "../ports/module-loader.ts";
 import type { Transport } from "../ports/transport.ts";
+import type { Target } from "../target/target.ts";
 import { HealthWatch } from "./health.ts";
 import { loadTarget, reconfigure } from "./load-target.ts";
-import type { Target } from "./target.ts";
 import { WireServer } from "./wire-server.ts";
 import { within } from "./within.ts";
 

@@ -4,6 +4,7 @@
  */
 import { declaresBatches, isReachableMethodName } from "../api/api.ts";
 import type { Offers } from "../model/actor.ts";
+import { isClass } from "./find-target.ts";
 
 type AnyFunction = (...args: readonly unknown[]) => unknown;
 
@@ -58,10 +59,6 @@ function targetOfFunction(value: AnyFunction): Target {
     life: NO_LIFE,
   };
 }
-
-/** A class must be made, not called: the only functions whose source begins with the word. */
-export const isClass = (value: unknown): value is new (...args: readonly unknown[]) => object =>
-  typeof value === "function" && /^class\b/.test(Function.prototype.toString.call(value));
 
 /** Names of callable members, own and inherited, but those of every object. */
 function methodNamesOf(value: object): string[] {
