@@ -52,12 +52,45 @@ test("publint finds nothing wrong with it", async () => {
   expect(messages.map((message) => formatMessage(message, pkg ?? {}))).toEqual([]);
 });
 
-test("an app imports the same names from it as from the checkout", async () => {
-  const program = `import * as maitred from "maitred"; console.log(JSON.stringify(Object.keys(maitred)));`;
+test.each([
+  ["maitred", () => import("maitred")],
+  ["maitred/testing", () => import("maitred/testing")],
+] as const)("an app imports the same names from %s as from the checkout", async (name, load) => {
+  const program = `import * as module from "${name}"; console.log(JSON.stringify(Object.keys(module)));`;
   writeFileSync(join(app, "names.mjs"), program);
   const names = JSON.parse(execFileSync(process.execPath, ["names.mjs"], { cwd: app, encoding: "utf8" }));
-  expect(names.toSorted()).toEqual(Object.keys(await import("maitred")).toSorted());
+  expect(names.toSorted()).toEqual(Object.keys(await load()).toSorted());
   expect(names).not.toEqual([]);
+});
+
+test("a user's unit test serves code in its own process", () => {
+  writeFileSync(join(app, "package.json"), `{ "type": "module" }`);
+  writeFileSync(
+    join(app, "unit.test.ts"),
+    `import assert from "node:assert/strict";
+     import { test } from "node:test";
+     import { batch, HttpError } from "maitred";
+     import { localHandle, startLocal } from "maitred/testing";
+     class Pairs {
+       add = batch(async (items: number[]) => items.map((item) => item + items.length), { maxBatchSize: 2, batchWaitTimeoutMs: 1_000 });
+       refuse() { throw new HttpError(409, "full"); }
+     }
+     test("a handle", async () => {
+       const pairs = localHandle(new Pairs());
+       assert.deepEqual(await Promise.all([pairs.add(1), pairs.add(2)]), [3, 4]);
+       await assert.rejects(pairs.refuse(), (error) => error instanceof HttpError && error.status === 409);
+     });
+     test("HTTP", async () => {
+       await using app = await startLocal(() => "hello");
+       assert.equal(await (await fetch(app.url)).text(), "hello");
+     });`,
+  );
+  const run = spawnSync(process.execPath, ["--test", "unit.test.ts"], { cwd: app, encoding: "utf8" });
+  expect(run.stdout).toMatch(/pass 2\n.*fail 0\n/s);
+  const tsc = join(repository, "node_modules/.bin/tsc");
+  const flags = ["--noEmit", "--strict", "--exactOptionalPropertyTypes", "--module", "nodenext", "--target", "esnext"];
+  const types = ["--types", "node", "--typeRoots", join(repository, "node_modules/@types")];
+  expect(spawnSync(tsc, [...flags, ...types, "unit.test.ts"], { cwd: app, encoding: "utf8" }).stdout).toBe("");
 });
 
 test("its types compile in a user's strictest program, and say no where they should", () => {
@@ -85,7 +118,7 @@ test("its command starts", () => {
 
 test("in a checkout `maitred` leads to the sources, and publishing changes nothing that cannot be changed back", () => {
   const { exports } = JSON.parse(checkedOutManifest);
-  expect(exports["."]).toBe("./src/index.ts");
+  expect([exports["."], exports["./testing"]]).toEqual(["./src/index.ts", "./src/main/testing.ts"]);
   const published = publishedExports(exports);
   expect(published["."]).toEqual({ types: "./dist/index.d.ts", default: "./dist/index.js" });
   expect(published["./package.json"]).toBe("./package.json");

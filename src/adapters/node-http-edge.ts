@@ -31,7 +31,12 @@ const OPTIONS: ServerOptions = {
   noDelay: true,
 };
 
-export const createNodeHttpEdge = (): HttpEdge => new NodeHttpEdge();
+export interface NodeHttpEdgeOptions {
+  /** Whether other processes may listen on the same port. Default `shared`, where the system can. */
+  readonly port?: "shared" | "own" | undefined;
+}
+
+export const createNodeHttpEdge = (options: NodeHttpEdgeOptions = {}): HttpEdge => new NodeHttpEdge(options);
 
 /** A client's connection. */
 class EdgeConnection {
@@ -59,8 +64,10 @@ class NodeHttpEdge implements HttpEdge {
   isDraining = false;
   #drainTimer: NodeJS.Timeout | undefined;
   #onEmpty: (() => void) | undefined;
+  readonly #sharesPort: boolean;
 
-  constructor() {
+  constructor({ port = "shared" }: NodeHttpEdgeOptions) {
+    this.#sharesPort = port === "shared" && process.platform === "linux";
     const server = nodeHttp().createServer(OPTIONS);
     // One more than allowed: Node drops what is above without a word, and the proxy refuses what it can see.
     server.maxHeadersCount = MAX_HEADERS + 1;
@@ -77,9 +84,7 @@ class NodeHttpEdge implements HttpEdge {
     this.#handler = handler;
     const server = this.#server;
     const options =
-      at.kind === "fd"
-        ? { fd: at.fd }
-        : { host: at.host, port: at.port, exclusive: true, reusePort: process.platform === "linux" };
+      at.kind === "fd" ? { fd: at.fd } : { host: at.host, port: at.port, exclusive: true, reusePort: this.#sharesPort };
     await new Promise<void>((resolve, reject) => {
       server.once("error", (cause) => reject(notListening(at, cause)));
       server.listen(options, resolve);

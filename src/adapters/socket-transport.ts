@@ -7,28 +7,17 @@ import { connect, createServer, type ListenOptions, type Socket as NetSocket, ty
 import { ServeError } from "../base/serve-error.ts";
 import type { Address } from "../model/actor.ts";
 import type { Listening, Socket, SocketEvents, Transport } from "../ports/transport.ts";
+import { createEndOfTurn } from "./end-of-turn.ts";
 
-export const createSocketTransport = (): Transport => {
-  let due: (() => void)[] = [];
-  const runDue = () => {
-    const callbacks = due;
-    due = [];
-    for (const callback of callbacks) callback();
-  };
-  return {
-    endOfTurn(callback) {
-      // `setImmediate` runs when all sockets that were readable in this turn have been read.
-      if (due.length === 0) setImmediate(runDue);
-      due.push(callback);
-    },
-    connect(address, events) {
-      const socket = connect({ ...pathOrPort(address), noDelay: true });
-      socket.on("connect", () => events.onOpen?.());
-      return attach(socket, events);
-    },
-    listen,
-  };
-};
+export const createSocketTransport = (): Transport => ({
+  endOfTurn: createEndOfTurn(),
+  connect(address, events) {
+    const socket = connect({ ...pathOrPort(address), noDelay: true });
+    socket.on("connect", () => events.onOpen?.());
+    return attach(socket, events);
+  },
+  listen,
+});
 
 function attach(socket: NetSocket, events: SocketEvents): Socket {
   let failure: Error | undefined;

@@ -5,21 +5,27 @@
 import { MAX_TIMER_MS } from "../model/limits.ts";
 import type { Clock, Timer } from "../ports/clock.ts";
 
-export const createSystemClock = (): Clock => ({
+export interface SystemClockOptions {
+  /** Timers of at least this do not keep the process alive. Default: all do. */
+  readonly unrefFromMs?: number | undefined;
+}
+
+export const createSystemClock = ({ unrefFromMs = Number.POSITIVE_INFINITY }: SystemClockOptions = {}): Clock => ({
   now: () => performance.now(),
   timestamp: () => Date.now(),
-  after: (delayMs, callback) => startTimer(performance.now() + delayMs, callback),
+  after: (delayMs, callback) =>
+    startTimer(performance.now() + delayMs, callback, delayMs < unrefFromMs ? "keeps alive" : "lets go"),
 });
 
-function startTimer(due: number, callback: () => void): Timer {
-  const arm = (): NodeJS.Timeout =>
-    setTimeout(
-      () => {
-        if (performance.now() >= due) callback();
-        else timeout = arm();
-      },
-      Math.min(MAX_TIMER_MS, Math.ceil(Math.max(0, due - performance.now()))),
-    );
+function startTimer(due: number, callback: () => void, life: "keeps alive" | "lets go"): Timer {
+  const arm = (): NodeJS.Timeout => {
+    const delayMs = Math.min(MAX_TIMER_MS, Math.ceil(Math.max(0, due - performance.now())));
+    const armed = setTimeout(() => {
+      if (performance.now() >= due) callback();
+      else timeout = arm();
+    }, delayMs);
+    return life === "lets go" ? armed.unref() : armed;
+  };
   let timeout = arm();
   return { cancel: () => clearTimeout(timeout) };
 }

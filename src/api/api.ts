@@ -18,7 +18,7 @@ export {
   ref,
   resolveRefs,
 } from "./app.ts";
-export type { App, Backend, Handles, ModuleRef } from "./app-types.ts";
+export type { App, ArgsField, Backend, Handles, ModuleRef, Unwrap } from "./app-types.ts";
 export { type BatchContext, type BatchOptions, batch } from "./batch.ts";
 export type { Caller, CallerFactory, CallResult } from "./caller.ts";
 export type {
@@ -35,21 +35,23 @@ export type {
   Status,
   Wait,
 } from "./client-types.ts";
+export { type CodeHost, ownProcess, sharedProcess } from "./code-host.ts";
 export type { BackendConfig, CommonConfig, Endpoint, HttpMethod } from "./config-types.ts";
 export { context, currentQuery, runWithContext } from "./context.ts";
 export { createHandle } from "./handle.ts";
 export type { CallOptions, Handle, HandleFor, Ref, Send, Stream, UntypedHandle } from "./handle-types.ts";
 export { isReachableMethodName } from "./method-names.ts";
 export { failedCall, OpenCall } from "./open-call.ts";
+export { declaresBatches, type LocalAppScope, openLocalApp } from "./process-record.ts";
+export type { Context } from "./query-context.ts";
 export {
   type BatchOverrides,
-  declaresBatches,
-  flushBatches,
-  installCallerFactory,
-  setBatchOverrides,
-} from "./process-record.ts";
-export type { Context } from "./query-context.ts";
-export { type CancelListener, QueryContext, type QueryFacts, type ReplicaFacts } from "./query-context.ts";
+  type CancelListener,
+  QueryContext,
+  type QueryFacts,
+  type ReplicaFacts,
+  type ReplicaOwn,
+} from "./query-context.ts";
 export type { ServeRequest, StandardSchemaV1 } from "./request-types.ts";
 export {
   isSseEvent,

@@ -14,7 +14,7 @@ import type { BackendConfig, Endpoint } from "./config-types.ts";
 import { createHandle } from "./handle.ts";
 import type { Handle, HandleFor, Ref } from "./handle-types.ts";
 import { failedCall } from "./open-call.ts";
-import { processRecord } from "./process-record.ts";
+import { currentCallers } from "./process-record.ts";
 import type { Target } from "./target-types.ts";
 
 const BACKEND = Symbol.for("maitred/Backend");
@@ -108,7 +108,7 @@ function lazyCaller(endpoint: string): Caller {
   let factory: ((endpoint: string) => Caller) | undefined;
   let caller: Caller | undefined;
   const find = (): Caller | undefined => {
-    const installed = processRecord().callerFactory;
+    const installed = currentCallers();
     if (installed !== factory) {
       factory = installed;
       caller = installed?.(endpoint);

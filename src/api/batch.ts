@@ -107,8 +107,9 @@ class Batcher<I, O> {
       query?.onCancel(entry);
       const size = this.#waiting.push(entry);
       this.#owner = owner;
-      if (size >= (this.#record.batchOverrides.maxBatchSize ?? this.#options.maxBatchSize)) this.flush();
-      else if (size === 1) this.#startTimer();
+      const { maxBatchSize, batchWaitTimeoutMs } = query?.own?.batchOverrides ?? this.#record.batchOverrides;
+      if (size >= (maxBatchSize ?? this.#options.maxBatchSize)) this.flush();
+      else if (size === 1) this.#startTimer(batchWaitTimeoutMs ?? this.#options.batchWaitTimeoutMs);
     });
   }
 
@@ -127,9 +128,8 @@ class Batcher<I, O> {
     void this.#run(entries, owner);
   }
 
-  #startTimer(): void {
+  #startTimer(waitMs: number): void {
     this.#record.waitingBatches.add(this);
-    const waitMs = this.#record.batchOverrides.batchWaitTimeoutMs ?? this.#options.batchWaitTimeoutMs;
     if (waitMs === 0) {
       // Not a microtask: all the queries that one read of a socket brings belong together.
       const immediate = setImmediate(() => this.flush());

@@ -41,7 +41,8 @@ export function runWithContext<T>(query: QueryContext, run: () => T): T {
   const record = processRecord();
   // Half the cost of `scopes.run`, which makes a second frame to go back to (0.2 instead of 0.4 µs a query).
   record.atRoot ??= AsyncLocalStorage.snapshot();
-  return record.atRoot(() => {
+  const atRoot = query.own?.atRoot ?? record.atRoot;
+  return atRoot(() => {
     record.scopes.enterWith(query);
     return run();
   });

@@ -18,14 +18,22 @@ const NO_SEND: Send = Object.freeze({});
 /** What a path without a host is relative to: `handle.fetch("/api/flower")`. */
 const BASE_URL = "http://localhost";
 
-/** @param endpoint its tag, for messages. */
-export function createHandle<T = unknown>(endpoint: string, caller: Caller): HandleFor<T> {
-  return handleWith({ endpoint, caller }, NO_OPTIONS) as HandleFor<T>;
+/**
+ * @param endpoint its tag, for messages.
+ * @param dispose ends what stands behind it, for a handle that owns that (`await using`).
+ */
+export function createHandle<T = unknown>(
+  endpoint: string,
+  caller: Caller,
+  dispose?: () => Promise<void>,
+): HandleFor<T> {
+  return handleWith({ endpoint, caller, dispose }, NO_OPTIONS) as HandleFor<T>;
 }
 
 interface Origin {
   readonly endpoint: string;
   readonly caller: Caller;
+  readonly dispose: (() => Promise<void>) | undefined;
 }
 
 /** The type is in `HandleFor`; at run time all handles are alike. */
@@ -45,7 +53,7 @@ class Traps implements ProxyHandler<object> {
   }
 
   get(target: object, key: string | symbol): unknown {
-    if (typeof key === "symbol") return undefined;
+    if (typeof key === "symbol") return key === Symbol.asyncDispose ? this.#origin.dispose : undefined;
     const [origin, options] = [this.#origin, this.#options];
     switch (key) {
       case "then":

@@ -5,16 +5,10 @@
  */
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { CallerFactory } from "./caller.ts";
-import type { QueryContext } from "./query-context.ts";
+import type { BatchOverrides, QueryContext } from "./query-context.ts";
 
 /** Whose code runs: that of one query, or a batch function, which belongs to several. */
 export type Scope = QueryContext | "batch";
-
-/** What the backend's configuration says instead of what `batch()` declares. */
-export interface BatchOverrides {
-  readonly maxBatchSize: number | undefined;
-  readonly batchWaitTimeoutMs: number | undefined;
-}
 
 export interface ProcessRecord {
   readonly scopes: AsyncLocalStorage<Scope>;
@@ -27,6 +21,14 @@ export interface ProcessRecord {
   declaredBatches: number;
   /** The batches that wait for more items. */
   readonly waitingBatches: Set<{ flush(): void }>;
+  /** The apps that this process runs itself (maitred/testing); made by the first. */
+  apps?: LocalApps | undefined;
+}
+
+/** Several apps in one process: which of them code belongs to follows it through everything that it waits for. */
+export interface LocalApps {
+  readonly scope: AsyncLocalStorage<CallerFactory>;
+  readonly open: Set<CallerFactory>;
 }
 
 const RECORD = Symbol.for("maitred/1");
@@ -47,6 +49,32 @@ export function processRecord(): ProcessRecord {
 /** Makes handles work in this process; the last one installed counts. `undefined` when it is no longer connected. */
 export function installCallerFactory(factory: CallerFactory | undefined): void {
   processRecord().callerFactory = factory;
+}
+
+/** What sends the calls of handles in the code that runs now; undefined: nothing does. */
+export function currentCallers(): CallerFactory | undefined {
+  const { apps, callerFactory } = processRecord();
+  if (apps === undefined) return callerFactory;
+  // Code that belongs to none of them (a test that calls a function itself) means the only one there is.
+  return apps.scope.getStore() ?? callerFactory ?? (apps.open.size === 1 ? [...apps.open][0] : undefined);
+}
+
+export interface LocalAppScope {
+  /** Runs code as the app's own: its handles send by the app's callers, also after every wait. */
+  readonly run: <T>(code: () => T) => T;
+  close(): void;
+}
+
+/** @param reach `process`: handles of code that belongs to no app mean this one, while it is the only one. */
+export function openLocalApp(callers: CallerFactory, reach: "process" | "own code"): LocalAppScope {
+  const record = processRecord();
+  record.apps ??= { scope: new AsyncLocalStorage(), open: new Set() };
+  const { scope, open } = record.apps;
+  if (reach === "process") open.add(callers);
+  return {
+    run: scope.run(callers, () => AsyncLocalStorage.snapshot()),
+    close: () => void open.delete(callers),
+  };
 }
 
 /** Holds from now on, for batches that already wait too: they start at once. */

@@ -25,6 +25,20 @@ export interface ReplicaFacts {
   readonly instance: string;
   readonly backendTag: string;
   readonly replicaTag: string;
+  /** Only of replicas that share a process (maitred/testing): what the process keeps for a replica that has it to itself. */
+  readonly own?: ReplicaOwn | undefined;
+}
+
+export interface ReplicaOwn {
+  /** Runs a function as part of the replica's code, outside every query. */
+  readonly atRoot: <T>(run: () => T) => T;
+  readonly batchOverrides: BatchOverrides;
+}
+
+/** What the backend's configuration says instead of what `batch()` declares. */
+export interface BatchOverrides {
+  readonly maxBatchSize: number | undefined;
+  readonly batchWaitTimeoutMs: number | undefined;
 }
 
 /** What differs from query to query; the members are read when they are asked for. */
@@ -79,6 +93,11 @@ export class QueryContext implements Context {
   }
   get isShadow(): boolean {
     return this.#query.isShadow;
+  }
+
+  /** Undefined when the replica has its process to itself. */
+  get own(): ReplicaOwn | undefined {
+    return this.#replica.own;
   }
 
   get signal(): AbortSignal {

@@ -8,7 +8,7 @@ import { nodeModuleLoader } from "../adapters/module-loader.ts";
 import { createSocketTransport } from "../adapters/socket-transport.ts";
 import { createSystemClock } from "../adapters/system-clock.ts";
 import { tagOutput } from "../adapters/tagged-output.ts";
-import type { CallerFactory } from "../api/api.ts";
+import { type CallerFactory, ownProcess } from "../api/api.ts";
 import { type ActorFile, stateFiles } from "../model/places.ts";
 import type { AgentLink } from "../ports/agent-link.ts";
 import { Replica } from "../replica/replica.ts";
@@ -37,6 +37,7 @@ const main = async (path: string): Promise<void> => {
       transport: createSocketTransport(),
       loader: nodeModuleLoader(),
       callers,
+      host: ownProcess,
     },
     { file, exit: (status) => process.exit(status) },
   );

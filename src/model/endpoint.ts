@@ -28,6 +28,33 @@ export interface TrafficPolicy {
   readonly shadows: Readonly<Record<BackendTag, number>>;
 }
 
+/** An endpoint as people write it: `backend` is short for all the traffic. Absent = default. */
+export interface EndpointInput {
+  readonly route?: string | undefined;
+  readonly methods?: readonly HttpMethod[] | undefined;
+  readonly stripPrefix?: boolean | undefined;
+  readonly idempotent?: boolean | undefined;
+  readonly timeoutMs?: number | undefined;
+  readonly expose?: readonly string[] | undefined;
+  readonly backend?: string | undefined;
+  readonly traffic?: Readonly<Record<string, number>> | undefined;
+  readonly shadows?: Readonly<Record<string, number>> | undefined;
+}
+
+/** Fills in the defaults. One of `backend` and `traffic` must be there. */
+export const resolveEndpoint = (input: EndpointInput) => ({
+  spec: {
+    route: input.route,
+    methods: input.methods,
+    stripPrefix: input.stripPrefix ?? false,
+    idempotent: input.idempotent ?? false,
+    timeoutMs: input.timeoutMs,
+    expose: input.expose ?? [],
+  } satisfies EndpointSpec,
+  traffic: input.traffic ?? { [input.backend as string]: 1 },
+  shadows: input.shadows ?? {},
+});
+
 /** Shares are typed by people: 0.333 + 0.333 + 0.334 and float rounding must pass. */
 export const WEIGHT_TOLERANCE = 1e-5;
 

@@ -229,6 +229,15 @@ export const CRASH_DRAIN_MS = 2_000;
 /** What a drain leaves of its time for the end (of a replica: the user's close()), so that the process ends by itself and not by SIGKILL. */
 export const CLOSE_RESERVE_MS = 500;
 
+// ── apps in one process (maitred/testing)
+/** What one end of a connection in memory holds for a reader that pauses: what a socket's buffer does. */
+export const MEMORY_SOCKET_BYTES = 65_536;
+/**
+ * Shorter timers of a local app keep the process alive: those are the ticks of open queries. Longer ones look for silence, and a program
+ * whose tests are done need not wait for them.
+ */
+export const LOCAL_TIMER_HOLD_MS = 1_000;
+
 // ── router
 /** A query without a deadline of its own or its endpoint's. */
 export const DEFAULT_QUERY_TIMEOUT_MS = 60_000;

@@ -3,7 +3,7 @@
  * around it gives it ports and ends when `exit` is called: 0 after a drain, 1 when it could not start or its code broke it.
  * Whatever the agent must know goes over its link, whole, at each change.
  */
-import { type CallerFactory, flushBatches, installCallerFactory, setBatchOverrides } from "../api/api.ts";
+import type { CallerFactory, CodeHost } from "../api/api.ts";
 import { assert } from "../base/assert.ts";
 import { isServeError, messageOf, ServeError, toErrorBody } from "../base/serve-error.ts";
 import type { ReplicaSpec } from "../model/actor.ts";
@@ -32,6 +32,7 @@ export interface ReplicaPorts {
   readonly loader: ModuleLoader;
   /** For handles inside the user's code. */
   readonly callers: CallerFactory;
+  readonly host: CodeHost;
 }
 
 export interface ReplicaOptions {
@@ -85,7 +86,7 @@ export class Replica {
 
   /** Resolves when it serves, or is over. */
   async start(): Promise<void> {
-    const { clock, link, callers } = this.#ports;
+    const { clock, link, callers, host } = this.#ports;
     link.start({
       onUp: () => this.#linked(),
       onDown: () => {
@@ -97,8 +98,8 @@ export class Replica {
       },
       onRefused: (reason) => this.#refused(reason),
     });
-    installCallerFactory(callers);
-    setBatchOverrides(this.#config);
+    host.installCallers(callers);
+    host.setBatchOverrides(this.#config);
     this.#tell({});
     const { startTimeoutMs } = this.#config;
     try {
@@ -147,7 +148,7 @@ export class Replica {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#health?.stop();
-    installCallerFactory(undefined);
+    this.#ports.host.installCallers(undefined);
     await this.#server?.stop();
     this.#ports.link.stop();
   }
@@ -165,7 +166,7 @@ export class Replica {
     if (this.#drain !== undefined || this.#isOver) return;
     const server = new WireServer({
       ...{ clock, log, transport, target, maxConcurrentQueries },
-      facts: { instance: file.instance, backendTag: backend, replicaTag: actor },
+      facts: { instance: file.instance, backendTag: backend, replicaTag: actor, own: this.#ports.host.own },
       hello: {
         protocol: WIRE_PROTOCOL,
         instanceId: file.instanceId,
@@ -228,7 +229,7 @@ export class Replica {
       this.#wanted = undefined;
       this.#config = config;
       this.#server!.setMaxConcurrentQueries(config.maxConcurrentQueries);
-      setBatchOverrides(config);
+      this.#ports.host.setBatchOverrides(config);
       const error = await this.#applyUserConfig(config);
       // A failed revision is not acknowledged; the fields that need no user code hold all the same.
       if (error === undefined) this.#tell({ configRevision, error: undefined });
@@ -275,7 +276,7 @@ export class Replica {
     this.#tell({ state: "draining" });
     this.#health?.stop();
     if (this.#server !== undefined) {
-      flushBatches();
+      this.#ports.host.flushBatches();
       const late = () =>
         new ServeError("deadline-exceeded", "queries were still open when the time of the drain was over.");
       const served = Promise.all([this.#server.drain(), this.#pause(this.#config.gracefulShutdownWaitLoopMs)]);

@@ -5,6 +5,7 @@ import { ServeError } from "../base/serve-error.ts";
 import type { BackendConfigInput } from "../model/backend-config.ts";
 import type { Call } from "../model/calls.ts";
 import type { CodeRef } from "../model/code-ref.ts";
+import { resolveEndpoint } from "../model/endpoint.ts";
 import { type BackendTag, type EndpointTag, isGoalId } from "../model/ids.ts";
 import type { Json } from "../model/json.ts";
 import type { PollRequest } from "../model/longpoll.ts";
@@ -71,7 +72,7 @@ export const addRoutes = (app: FastifyInstance, options: RestOptions): void => {
     (request, reply) => {
       const { tag } = request.params as { tag: EndpointTag };
       const body = request.body as z.infer<typeof schemas.createEndpointSchema>;
-      return change(request, reply, { kind: "createEndpoint", tag, ...endpointOf(body), app: body.app });
+      return change(request, reply, { kind: "createEndpoint", tag, ...resolveEndpoint(body), app: body.app });
     },
   );
   app.delete("/v1/endpoints/:tag", { schema: { params: schemas.tagParams } }, (request, reply) =>
@@ -159,16 +160,3 @@ const codeOf = (body: z.infer<typeof schemas.createBackendSchema>): CodeRef => {
     ? { kind: "export", module: body.module, export: body.export ?? "default", args }
     : { kind: "app", module: body.module, backend: body.appBackend as BackendTag, args };
 };
-
-const endpointOf = (body: z.infer<typeof schemas.createEndpointSchema>) => ({
-  spec: {
-    route: body.route,
-    methods: body.methods,
-    stripPrefix: body.stripPrefix ?? false,
-    idempotent: body.idempotent ?? false,
-    timeoutMs: body.timeoutMs,
-    expose: body.expose ?? [],
-  },
-  traffic: body.traffic ?? { [body.backend as string]: 1 },
-  shadows: body.shadows ?? {},
-});

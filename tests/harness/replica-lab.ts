@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createSocketTransport } from "../../src/adapters/socket-transport.ts";
 import { createSystemClock } from "../../src/adapters/system-clock.ts";
-import type { CallerFactory } from "../../src/api/api.ts";
+import { type CallerFactory, ownProcess } from "../../src/api/api.ts";
 import type { Address } from "../../src/model/actor.ts";
 import { type BackendConfigInput, resolveBackendConfig } from "../../src/model/backend-config.ts";
 import type { CodeRef } from "../../src/model/code-ref.ts";
@@ -160,6 +160,7 @@ export class StartedReplica {
         transport: transport ?? createSocketTransport(),
         loader: { load: async () => (typeof exports === "function" ? exports() : exports) },
         callers: callers ?? noCallers,
+        host: ownProcess,
       },
       { file, exit: exit.resolve },
     );

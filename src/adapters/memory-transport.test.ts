@@ -1,0 +1,4 @@
+import { createMemoryTransport } from "./memory-transport.ts";
+import { describeTransport } from "./transport.contract.ts";
+
+describeTransport(createMemoryTransport(), [["connection in memory", () => "unix:somewhere"]]);
