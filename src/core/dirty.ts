@@ -74,7 +74,7 @@ export const dirtiedBy = (view: View, fact: Fact, before: Values[Kind] | undefin
     case "assignment":
       return assignmentKeys(view, (fact.after ?? before) as Values["assignment"], fact.after);
     case "status":
-      return actorKeys(view, fact.id as ActorName);
+      return statusKeys(view, fact.id as ActorName, fact.after);
     case "node":
       return everything(view);
   }
@@ -103,7 +103,7 @@ const assignmentKeys = (
   assignment: Values["assignment"],
   after: Values["assignment"] | undefined,
 ): readonly DirtyKey[] => {
-  const keys = [...actorKeys(view, assignment.actor, assignment)];
+  const keys = actorKeys(view, assignment, after === undefined ? "gone" : "there");
   if (after !== undefined || view.instance()?.phase === "running") return keys;
   // Replicas wait for the last proxy to go, the instance for the last actor.
   if (assignment.spec.kind === "proxy" && view.proxies().size === 0) keys.push(...everything(view));
@@ -111,11 +111,20 @@ const assignmentKeys = (
   return keys;
 };
 
-const actorKeys = (view: View, actor: ActorName, assignment = view.assignment(actor)): readonly DirtyKey[] => {
+const statusKeys = (view: View, actor: ActorName, after: Values["status"] | undefined): readonly DirtyKey[] => {
+  const assignment = view.assignment(actor);
   if (assignment === undefined) return [];
-  if (assignment.spec.kind === "proxy") return ["proxies", ...waitingEndpoints(view)];
-  const { backend } = assignment.spec;
-  return [backendKey(backend), ...endpointKeys(view, backend), ...waitingEndpoints(view)];
+  return actorKeys(view, assignment, after === undefined || after.state === "exited" ? "gone" : "there");
+};
+
+/**
+ * An endpoint's goal waits for proxies, and for the handles of a replica until that is gone. So a replica that is there concerns no
+ * goal but those of its backend's endpoints: bringing up ten thousand must not cost ten thousand looks each.
+ */
+const actorKeys = (view: View, { spec }: Values["assignment"], state: "there" | "gone"): DirtyKey[] => {
+  if (spec.kind === "proxy") return ["proxies", ...waitingEndpoints(view)];
+  const own = [backendKey(spec.backend), ...endpointKeys(view, spec.backend)];
+  return state === "gone" ? own.concat(waitingEndpoints(view)) : own;
 };
 
 /** What of a backend's record stands in closures. */
