@@ -8,6 +8,7 @@
 import { randomBytes } from "node:crypto";
 import { statSync } from "node:fs";
 import { assert } from "../base/assert.ts";
+import type { ServeError } from "../base/serve-error.ts";
 import { STORE_POLL_INTERVAL_MS } from "../model/limits.ts";
 import type { Clock, Timer } from "../ports/clock.ts";
 import type { KeyValue, Lease, LeaseId, Store, Txn, TxnResult, Watch, WatchEvent } from "../ports/store.ts";
@@ -28,7 +29,7 @@ export interface SqliteStoreOptions {
   /** This store made a revision: a good moment to nudge the other processes. Called in a turn of its own. */
   readonly onCommit?: (() => void) | undefined;
   /** Background work (watches, the sweep of expired leases) failed and will be tried again with the next poll. */
-  readonly onBackgroundError?: ((error: unknown) => void) | undefined;
+  readonly onBackgroundError?: ((error: ServeError) => void) | undefined;
 }
 
 export interface SqliteStoreFacts {
@@ -54,7 +55,7 @@ class FileStore implements SqliteStore {
   readonly #path: string;
   readonly #clock: Clock;
   readonly #onCommit: (() => void) | undefined;
-  readonly #onBackgroundError: ((error: unknown) => void) | undefined;
+  readonly #onBackgroundError: ((error: ServeError) => void) | undefined;
   readonly #connections: Connections;
   readonly #transactions: Transactions;
   readonly #entries: Entries;
@@ -211,7 +212,7 @@ class FileStore implements SqliteStore {
     };
     this.#commit(() => this.#transactions.sweep()).then(done, (error) => {
       done();
-      if (!this.#closed) this.#onBackgroundError?.(error);
+      if (!this.#closed) this.#onBackgroundError?.(toStoreError(error, this.#path));
     });
   }
 

@@ -2,14 +2,18 @@
  * How a process that cannot start tells whoever started it why: a file named after its pid. The agent writes one for `launchInstance`,
  * the controller one for its agent; the reader deletes it.
  */
-import { fromErrorBody, type ServeError, toErrorBody } from "../base/serve-error.ts";
+import { fromErrorBody, isServeError, type ServeError, toErrorBody } from "../base/serve-error.ts";
 import { runFiles } from "../model/places.ts";
 import { readJson, removeFile, writeWhole } from "./whole-files.ts";
 
-/** For the process itself, before it exits with a status that is not 0. */
+/** For the process itself, before it exits with a status that is not 0. Where nothing can be written the status alone must do. */
 export function leaveStartFailure(runDir: string, error: unknown): void {
   const { code, message, retryable } = toErrorBody(error);
-  writeWhole(runFiles(runDir).startFailure(process.pid), JSON.stringify({ code, message, retryable }), "quickly");
+  try {
+    writeWhole(runFiles(runDir).startFailure(process.pid), JSON.stringify({ code, message, retryable }), "quickly");
+  } catch (failure) {
+    if (!isServeError(failure)) throw failure;
+  }
 }
 
 export function takeStartFailure(runDir: string, pid: number): ServeError | undefined {

@@ -22,7 +22,8 @@ export function writeWhole(path: string, text: string, how: "durably" | "quickly
     if (how === "durably") flushFolder(dirname(path));
   } catch (cause) {
     removeFile(beside);
-    throw new ServeError("state-unwritable", `${path} cannot be written: ${messageOf(cause)}.`, { cause });
+    const cure = (cause as NodeJS.ErrnoException).code === "ENOSPC" ? " Free some space on its disk." : "";
+    throw new ServeError("state-unwritable", `${path} cannot be written: ${messageOf(cause)}.${cure}`, { cause });
   }
 }
 

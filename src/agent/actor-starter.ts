@@ -43,6 +43,8 @@ export interface StartOrder {
 export type Started =
   | { readonly kind: "started"; readonly file: ActorFile; readonly process: ProcessIdentity }
   | { readonly kind: "failed"; readonly file: ActorFile | undefined; readonly error: ErrorBody }
+  /** The file could not be written, so nothing was started: no fault of the actor. */
+  | { readonly kind: "blocked"; readonly error: ErrorBody }
   /** Something must happen first; ask again then. */
   | { readonly kind: "later"; readonly when: Promise<void> };
 
@@ -89,8 +91,9 @@ export class ActorStarter {
       error: order.error,
       startedAt: clock.timestamp(),
     };
+    const unsaved = this.#save(file);
+    if (unsaved !== undefined) return { kind: "blocked", error: unsaved };
     try {
-      ledger.save(file);
       const path = ledger.pathOf(order.assignment.actor);
       const process = processes.spawn(program.entry, [path], marked(program.options, path), (exit) =>
         onExit(process, exit),
@@ -101,6 +104,16 @@ export class ActorStarter {
     } catch (error) {
       if (!isServeError(error)) throw error;
       return { kind: "failed", file, error: toErrorBody(error) };
+    }
+  }
+
+  #save(file: ActorFile): ErrorBody | undefined {
+    try {
+      this.#parts.ledger.save(file);
+      return undefined;
+    } catch (error) {
+      if (!isServeError(error)) throw error;
+      return toErrorBody(error);
     }
   }
 

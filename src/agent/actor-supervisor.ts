@@ -7,6 +7,7 @@ import { isServeError, messageOf, toErrorBody } from "../base/serve-error.ts";
 import {
   type ActorView,
   adoptedActor,
+  blockedStart,
   deadActor,
   type Exit,
   exitedActor,
@@ -338,6 +339,12 @@ export class ActorSupervisor {
       case "failed":
         log.error("actor-not-started", { actor, incarnation, error: started.error });
         this.#update({ ...failedStart(view, started.error, now), file: started.file ?? view.file });
+        return;
+      case "blocked":
+        // Once, not with every try: the log may lie on the disk that is full.
+        if (view.error?.code !== started.error.code)
+          log.error("actor-start-blocked", { actor, incarnation, error: started.error });
+        this.#update(blockedStart(view, started.error, now));
         return;
       case "later":
         void started.when.then(() => this.#touch(actor));

@@ -19,7 +19,7 @@ import {
 } from "../core/agent/controller-rules.ts";
 import type { ControllerLaunch } from "../model/launch.ts";
 import { CONTROLLER_PING_INTERVAL_MS, DEATH_LOOK_MIN_MS, KILL_WAIT_MS } from "../model/limits.ts";
-import type { ProcessIdentity } from "../model/places.ts";
+import type { ControllerFile, ProcessIdentity } from "../model/places.ts";
 import type { ActorLedger } from "../ports/actor-ledger.ts";
 import type { Clock, Timer } from "../ports/clock.ts";
 import type { InstanceFolders } from "../ports/instance-folders.ts";
@@ -168,10 +168,10 @@ export class ControllerKeeper {
   }
 
   #takeOver(incarnation: number, process: ProcessIdentity): void {
-    const { supervision, ledger, log } = this.#parts;
+    const { supervision, log } = this.#parts;
     this.#view = runningController(this.#view, { incarnation, process, origin: "adopted" }, supervision.now());
     this.#hasEverLed = true;
-    ledger.saveController({ incarnation, process });
+    this.#note({ incarnation, process });
     this.#deathWatch.watch(process, () => this.#died(process, { code: undefined, signal: undefined }));
     log.info("controller-adopted", { pid: process.pid, incarnation });
   }
@@ -205,7 +205,7 @@ export class ControllerKeeper {
   }
 
   #start(): void {
-    const { ledger, processes, supervision, log } = this.#parts;
+    const { processes, supervision, log } = this.#parts;
     const { entry, execArgv, cwd, output, launch, isNewInstance } = this.#settings;
     if (!this.#events.mayStart()) {
       this.#view = controllerNotStarted(this.#view, supervision.now());
@@ -221,18 +221,28 @@ export class ControllerKeeper {
     };
     this.#view = { ...this.#view, incarnation };
     try {
-      ledger.saveController({ incarnation, process: undefined });
+      this.#note({ incarnation, process: undefined });
       const options = { nodeArgs: execArgv, cwd, env: { file: undefined, set: {} }, output };
       const process = processes.spawn(entry, [JSON.stringify(controllerLaunch)], options, (exit) =>
         this.#died(process, exit),
       );
-      ledger.saveController({ incarnation, process });
+      this.#note({ incarnation, process });
       this.#view = runningController(this.#view, { incarnation, process, origin: "started" }, supervision.now());
       log.info("controller-started", { pid: process.pid, incarnation });
     } catch (error) {
       if (!isServeError(error)) throw error;
       log.error("controller-not-started", { incarnation, error: toErrorBody(error) });
       this.#view = controllerNotStarted(this.#view, supervision.now());
+    }
+  }
+
+  /** Where nothing can be written there must be a controller all the same, to say so; the next agent knows it by its hello. */
+  #note(file: ControllerFile): void {
+    try {
+      this.#parts.ledger.saveController(file);
+    } catch (error) {
+      if (!isServeError(error)) throw error;
+      this.#parts.log.error("controller-not-noted", { error: toErrorBody(error) });
     }
   }
 

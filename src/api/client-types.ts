@@ -73,6 +73,8 @@ export interface EndpointStatus {
 export interface Status {
   readonly schemaVersion: number;
   readonly instance: string;
+  /** Why no change can be made now (the store takes no writes), and what to do; the rest is then what was saved last. */
+  readonly problem?: string | undefined;
   readonly endpoints: readonly EndpointStatus[];
   readonly backends: readonly BackendStatus[];
   readonly goals: readonly Goal[];

@@ -4,7 +4,13 @@
  */
 import { isServeError, ServeError } from "../base/serve-error.ts";
 import type { Goal } from "../model/calls.ts";
-import { CONTROL_GONE_MS, CONTROL_RETRY_INTERVAL_MS, GOAL_ANSWER_GRACE_MS, GOAL_WAIT_MS } from "../model/limits.ts";
+import {
+  CONTROL_GONE_MS,
+  CONTROL_RETRY_INTERVAL_MS,
+  CONTROL_STORE_GONE_MS,
+  GOAL_ANSWER_GRACE_MS,
+  GOAL_WAIT_MS,
+} from "../model/limits.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { ControlRequest, ControlTransport } from "../ports/control-transport.ts";
 
@@ -105,13 +111,14 @@ export class Control {
     return this.#send({ method: "GET", path }, { ...wait, graceMs: waitMs }) as Promise<Goal>;
   }
 
-  /** Sends until somebody answers, the deadline passes, or nobody has answered for CONTROL_GONE_MS. */
+  /** Sends until somebody answers, the deadline passes, nobody has answered for CONTROL_GONE_MS, or the store takes no writes. */
   async #send(
     request: ControlRequest,
     wait: { readonly deadline: number; readonly signal: AbortSignal | undefined; readonly graceMs?: number },
   ): Promise<unknown> {
     const { clock, transport, isGone, instance } = this.#ports;
     const giveUp = Math.min(wait.deadline, clock.now() + (wait.graceMs ?? 0) + CONTROL_GONE_MS);
+    let storeFailsSince: number | undefined;
     for (;;) {
       wait.signal?.throwIfAborted();
       try {
@@ -120,7 +127,9 @@ export class Control {
         if (answer.status < 400) return answer.body;
         const error = errorOf(answer.body);
         if (error.code !== "not-leading" && error.code !== "store-unavailable") throw error;
-        if (clock.now() >= giveUp) throw error;
+        if (error.code === "store-unavailable") storeFailsSince ??= clock.now();
+        const isStoreGone = storeFailsSince !== undefined && clock.now() - storeFailsSince >= CONTROL_STORE_GONE_MS;
+        if (isStoreGone || clock.now() >= giveUp) throw error;
       } catch (error) {
         wait.signal?.throwIfAborted();
         if (!(error instanceof ServeError) || error.code !== "controller-unavailable") throw error;

@@ -46,7 +46,7 @@ describe("a life", () => {
   test("of a new instance makes its record, and answers status", async () => {
     const controller = await lab.lead({ http: { location: "none", port: 9_999 } });
     expect(controller.isLeading()).toBe(true);
-    expect(controller.status()).toMatchObject({
+    expect(await controller.status()).toMatchObject({
       schemaVersion: 1,
       instance: "lab",
       phase: "running",
@@ -62,7 +62,7 @@ describe("a life", () => {
     const first = await lab.lead();
     const goal = await lab.settle(first, createBackend("b", { numReplicas: 2, env: { SECRET: "s3cret" } }));
     expect(goal).toEqual({ id: goal.id, state: "reached" });
-    const status = first.status();
+    const status = await first.status();
     expect(status.backends).toMatchObject([
       { tag: "b", replicas: { wanted: 2, running: 2 }, config: { env: { SECRET: "***" } }, goal: { state: "reached" } },
     ]);
@@ -75,7 +75,7 @@ describe("a life", () => {
     await first.stop();
     const second = await lab.lead({ isFirstLife: false });
     expect(second.goal(goal.id)).toEqual(goal);
-    expect(second.status().backends).toMatchObject([{ tag: "b", replicas: { wanted: 2, running: 2 } }]);
+    expect((await second.status()).backends).toMatchObject([{ tag: "b", replicas: { wanted: 2, running: 2 } }]);
     expect([...lab.agents[0]!.starts.values()]).toEqual([1, 1]);
   });
 
@@ -86,7 +86,7 @@ describe("a life", () => {
       code: "not-leading",
       retryable: true,
     });
-    expect(() => second.status()).toThrow(expect.objectContaining({ code: "not-leading" }));
+    await expect(second.status()).rejects.toThrow(expect.objectContaining({ code: "not-leading" }));
     await first.stop();
     await waitFor("the second leads", () => second.isLeading() && epochs.length > 0, DEADLINE_MS);
     expect(epochs[0]).toBeGreaterThan(lab.controllers[0]!.epochs[0]!);
@@ -207,14 +207,14 @@ describe("a call", () => {
     const controller = await lab.lead();
     const goal = await lab.settle(controller, createBackend("b"));
     expect(goal).toMatchObject({ state: "failed", error: { message: expect.stringContaining("no weights") } });
-    expect(controller.status().backends[0]?.reason).toContain("no weights");
+    expect((await controller.status()).backends[0]?.reason).toContain("no weights");
     const decided = { target: "backend/b", reason: expect.stringContaining("no weights") };
     expect(controller.explain("b")).toMatchObject([decided]);
     expect(controller.explain(goal.id)).toMatchObject([decided]);
     expect(controller.explain("b#1")).toMatchObject([{ target: "b#1", reason: "no weights" }, decided]);
     lab.agents[0]!.play({});
     expect((await lab.settle(controller, update("b", { userConfig: 1 }))).state).toBe("reached");
-    expect(controller.status().backends[0]?.reason).toBeUndefined();
+    expect((await controller.status()).backends[0]?.reason).toBeUndefined();
   });
 });
 
@@ -284,14 +284,15 @@ describe("the end of an instance", () => {
   test("by stop keeps the state, and only a start that is asked for resumes it", async () => {
     const first = await running();
     expect((await lab.settle(first, stop())).state).toBe("reached");
-    expect(first.status().processes.filter((it) => it.kind === "replica" || it.kind === "proxy")).toEqual([]);
+    expect((await first.status()).processes.filter((it) => it.kind === "replica" || it.kind === "proxy")).toEqual([]);
     await first.stop();
     const rescued = await lab.lead({ phase: "keep", isFirstLife: false });
-    expect(rescued.status().phase).toBe("stopped");
+    expect((await rescued.status()).phase).toBe("stopped");
     await expect(lab.submit(rescued, createBackend("c"))).rejects.toMatchObject({ code: "instance-stopping" });
     await rescued.stop();
     const resumed = await lab.lead({ phase: "resume", isFirstLife: false });
-    await waitFor("its replicas run", () => resumed.status().backends[0]?.replicas.running === 2, DEADLINE_MS);
+    const isRunning = async () => (await resumed.status()).backends[0]?.replicas.running === 2;
+    await waitFor("its replicas run", isRunning, DEADLINE_MS);
   });
 
   test("by shutdown deletes everything, and tells those who wait that it has (defect 1 of the ancestor)", async () => {

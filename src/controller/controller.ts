@@ -4,7 +4,7 @@
  * Whatever it answers is durable and was said while it led; when it does not lead it answers `not-leading`, and the caller asks the
  * process that does.
  */
-import { isServeError, ServeError, toErrorBody } from "../base/serve-error.ts";
+import { isServeError, messageOf, ServeError, toErrorBody } from "../base/serve-error.ts";
 import type { Wanted } from "../core/reconcile-instance.ts";
 import type { BackendConfigInput } from "../model/backend-config.ts";
 import type { Call, Goal } from "../model/calls.ts";
@@ -20,6 +20,7 @@ import { notLeading } from "./goal-waits.ts";
 import { campaign, type Leadership } from "./leadership.ts";
 import { Life, type LifeEnd, type LifeOptions, type LifePorts } from "./life.ts";
 import { pause } from "./pause.ts";
+import { standstillError, statusFromStore } from "./standstill.ts";
 import { maskedConfig, reportStatus } from "./status-report.ts";
 
 export type ControllerPorts = LifePorts;
@@ -42,6 +43,8 @@ export interface ControllerOptions {
 export interface ControllerEvents {
   /** This process leads, by this epoch, and the instance exists. */
   onLead(epoch: number): void;
+  /** It cannot lead for now: the store takes no writes. It goes on trying, and says so to whoever asks. */
+  onStandstill(error: ServeError): void;
   /** It does not any more. It campaigns again, unless it is stopped now. */
   onLost(end: LifeEnd): void;
   /** It cannot lead: what is saved is not for this version, or a bug stops every life. It has ended. */
@@ -56,6 +59,8 @@ export class Controller {
   readonly #startedAt: Timestamp;
   #life: Life | undefined;
   #lives = 0;
+  /** Why nobody can lead: the store takes no writes. */
+  #standstill: ServeError | undefined;
   #run: Promise<void> | undefined;
   /** Goals of an instance that is no more: whoever waits for the end still gets its answer. */
   #lastWords = new Map<GoalId, Goal>();
@@ -87,6 +92,11 @@ export class Controller {
     return this.#life?.leads() === true;
   }
 
+  /** The store failed at something that nobody waits for. */
+  storeFailed(error: ServeError): void {
+    if (!this.isLeading() && error.code === "store-unavailable") this.#standStill(error);
+  }
+
   async submit(call: Call): Promise<Goal> {
     return this.#lastWords.get(call.goalId) ?? this.#leading().submit(call);
   }
@@ -111,11 +121,14 @@ export class Controller {
     return this.#knownGoal(id);
   }
 
-  status(): Status {
+  /** While the store takes no writes: what is saved, and the problem. */
+  async status(): Promise<Status> {
+    const { clock, store } = this.#ports;
+    const facts = { self: this.#self(), now: { instant: clock.now(), timestamp: clock.timestamp() } };
+    const problem = this.#standstill;
+    if (problem !== undefined) return statusFromStore(store, keysOf(this.#options.instance), { ...facts, problem });
     const { view, memory, reasons } = this.#leading();
-    const { clock } = this.#ports;
-    const now = { instant: clock.now(), timestamp: clock.timestamp() };
-    return reportStatus({ view, memory, reasons, self: this.#self(), now }, this.#instance());
+    return reportStatus({ view, memory, reasons, ...facts }, this.#instance());
   }
 
   httpConfig(): HttpConfig {
@@ -145,12 +158,17 @@ export class Controller {
     const { clock, log } = this.#ports;
     const { signal } = this.#stopping;
     const key = keysOf(this.#options.instance).leader;
+    let former: Leadership | undefined;
     while (!signal.aborted) {
-      const leadership = await campaign(this.#ports, { key, record: this.#leaderRecord() }, signal);
+      const record = this.#leaderRecord();
+      const onStoreUnavailable = (error: ServeError) => this.#standStill(error);
+      const leadership = await campaign(this.#ports, { key, record, former, onStoreUnavailable }, signal);
       if (leadership === undefined) return;
       const end = await this.#live(leadership);
+      if (this.#life?.storeError !== undefined) this.#standStill(this.#life.storeError);
       this.#life = undefined;
-      await leadership.resign();
+      former = leadership;
+      await this.#giveBack(leadership);
       log.info("life-ended", { epoch: leadership.epoch, end });
       this.#events.onLost(end);
       if (end === "erased") return;
@@ -171,9 +189,22 @@ export class Controller {
       const body = toErrorBody(error);
       log.error("life-failed", { epoch: leadership.epoch, error: body });
       if (body.code !== "schema-newer") return "write-refused";
-      await leadership.resign();
+      await this.#giveBack(leadership);
       throw error;
     }
+  }
+
+  /** A store that does not take it is asked again by the next campaign; the lease lapses by itself, later. */
+  async #giveBack(leadership: Leadership): Promise<void> {
+    await leadership
+      .resign()
+      .catch((error: unknown) => this.#ports.log.warn("lease-not-revoked", { error: messageOf(error) }));
+  }
+
+  #standStill(error: ServeError): void {
+    if (this.#stopping.signal.aborted || this.#standstill !== undefined) return;
+    this.#standstill = standstillError(error.message);
+    this.#events.onStandstill(this.#standstill);
   }
 
   #lifeOptions(leadership: Leadership): LifeOptions {
@@ -186,6 +217,7 @@ export class Controller {
       isFirst: isFirst && isFirstLife,
       onBegun: () => {
         this.#ports.log.info("leading", { epoch: leadership.epoch, life: this.#lives });
+        this.#standstill = undefined;
         this.#events.onLead(leadership.epoch);
       },
       onErased: (goals) => {
@@ -195,7 +227,7 @@ export class Controller {
   }
 
   #leading(): Life {
-    if (this.#life === undefined || !this.#life.leads()) throw notLeading();
+    if (this.#life === undefined || !this.#life.leads()) throw this.#standstill ?? notLeading();
     return this.#life;
   }
 

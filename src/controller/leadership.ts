@@ -2,8 +2,14 @@
  * Winning and keeping the leadership: the key `leader`, put under a lease, whose create revision is the epoch that fences every write.
  * `isHeld` is answered from the lease's own deadline, without asking anybody: a process that was stopped for a while knows at once.
  */
-import { isServeError, messageOf } from "../base/serve-error.ts";
-import { CAMPAIGN_GIVE_UP_MS, CAMPAIGN_RETRY_MS, LEASE_RENEW_INTERVAL_MS, LEASE_TTL_MS } from "../model/limits.ts";
+import { isServeError, messageOf, type ServeError } from "../base/serve-error.ts";
+import {
+  CAMPAIGN_GIVE_UP_MS,
+  CAMPAIGN_REOPEN_MS,
+  CAMPAIGN_RETRY_MS,
+  LEASE_RENEW_INTERVAL_MS,
+  LEASE_TTL_MS,
+} from "../model/limits.ts";
 import type { LeaderRecord } from "../model/records.ts";
 import type { Clock, Instant, Timer } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
@@ -16,37 +22,61 @@ export interface CampaignPorts {
   readonly log: Log;
 }
 
+export interface Candidate {
+  readonly key: string;
+  readonly record: LeaderRecord;
+  /** The leadership before, if this process had one: first of all the store must take it back. */
+  readonly former: Leadership | undefined;
+  /** Called each time that the store fails. */
+  readonly onStoreUnavailable: (error: ServeError) => void;
+}
+
 /**
  * Waits until nobody leads, then leads. undefined: the signal ended the campaign.
- * @throws ServeError `store-unavailable` when the store has not answered for CAMPAIGN_GIVE_UP_MS.
+ * @throws ServeError `store-unavailable` when the store has answered nothing for CAMPAIGN_GIVE_UP_MS, or reads alone for
+ * CAMPAIGN_REOPEN_MS.
  */
 export const campaign = async (
   ports: CampaignPorts,
-  candidate: { readonly key: string; readonly record: LeaderRecord },
+  candidate: Candidate,
   signal: AbortSignal,
 ): Promise<Leadership | undefined> => {
+  const { store, clock } = ports;
   let failingSince: Instant | undefined;
+  let silentSince: Instant | undefined;
   while (!signal.aborted) {
     try {
+      await candidate.former?.resign();
       const leadership = await tryToLead(ports, candidate);
       failingSince = undefined;
+      silentSince = undefined;
       if (leadership !== undefined && !signal.aborted) return leadership;
       await leadership?.resign();
       if (!signal.aborted) await leaderGone(ports, candidate.key, signal);
     } catch (error) {
       if (!isServeError(error) || error.code !== "store-unavailable") throw error;
-      ports.log.warn("campaign-store-unavailable", { error: error.message });
-      failingSince ??= ports.clock.now();
-      if (ports.clock.now() - failingSince >= CAMPAIGN_GIVE_UP_MS) throw error;
-      await pause(ports.clock, CAMPAIGN_RETRY_MS, signal);
+      if (failingSince === undefined) ports.log.warn("campaign-store-unavailable", { error: error.message });
+      candidate.onStoreUnavailable(error);
+      failingSince ??= clock.now();
+      silentSince = (await answersReads(store, candidate.key)) ? undefined : (silentSince ?? clock.now());
+      const isSilent = silentSince !== undefined && clock.now() - silentSince >= CAMPAIGN_GIVE_UP_MS;
+      if (isSilent || clock.now() - failingSince >= CAMPAIGN_REOPEN_MS) throw error;
+      await pause(clock, CAMPAIGN_RETRY_MS, signal);
     }
   }
   return undefined;
 };
 
+/** A full disk is no reason to open the store anew: it can still be read. */
+const answersReads = (store: Store, key: string): Promise<boolean> =>
+  store.get(key).then(
+    () => true,
+    () => false,
+  );
+
 const tryToLead = async (
   ports: CampaignPorts,
-  { key, record }: { readonly key: string; readonly record: LeaderRecord },
+  { key, record }: Pick<Candidate, "key" | "record">,
 ): Promise<Leadership | undefined> => {
   const { store } = ports;
   if ((await store.get(key)) !== undefined) return undefined;
@@ -88,7 +118,7 @@ export class Leadership {
   readonly #ports: CampaignPorts;
   readonly #lease: Lease;
   #timer: Timer | undefined;
-  #state: "held" | "lost" | "resigned" = "held";
+  #state: "held" | "lost" | "resigning" | "resigned" = "held";
   #onLost: (() => void) | undefined;
 
   constructor(ports: CampaignPorts, lease: Lease, epoch: number) {
@@ -107,12 +137,13 @@ export class Leadership {
     this.#onLost = callback;
   }
 
-  /** Gives the leadership back, so that the next one need not wait. */
+  /** Gives the leadership back, so that the next one need not wait. Rejects when the store does not take it; ask again then. */
   async resign(): Promise<void> {
     if (this.#state === "resigned") return;
-    this.#state = "resigned";
+    this.#state = "resigning";
     this.#timer?.cancel();
-    await revoke(this.#ports, this.#lease);
+    await this.#lease.revoke();
+    this.#state = "resigned";
   }
 
   #renewLater(): void {

@@ -71,6 +71,8 @@ export class Life {
   #inTurn: readonly PendingCall[] = [];
   #begin: Wanted | undefined;
   #end: LifeEnd | undefined;
+  /** What the store said when it lost an answer. */
+  #storeError: ServeError | undefined;
   /** Ends the sleep between two turns. */
   #rouse: (() => void) | undefined;
   #timer: Timer | undefined;
@@ -117,13 +119,19 @@ export class Life {
       this.host.close();
       this.waits.close();
       // Who has been answered is not told again: a promise settles once.
-      for (const pending of [...this.#inTurn, ...this.#calls.splice(0)]) pending.reject(notLeading());
+      const error = this.#storeError ?? notLeading();
+      for (const pending of [...this.#inTurn, ...this.#calls.splice(0)]) pending.reject(error);
     }
   }
 
   end(reason: LifeEnd): void {
     this.#end ??= reason;
     this.#rouse?.();
+  }
+
+  /** Why it ended, when the store is to blame. */
+  get storeError(): ServeError | undefined {
+    return this.#storeError;
   }
 
   /** Whether what is said now is still this controller's to say. */
@@ -316,6 +324,8 @@ export class Life {
   #endBy(saved: Exclude<Saved, { readonly kind: "saved" }>): void {
     const reasons = { fenced: "deposed", unknown: "write-unknown", refused: "write-refused" } as const;
     this.#ports.log.warn("not-saved", saved);
+    if (saved.kind === "unknown")
+      this.#storeError = new ServeError("store-unavailable", saved.message, { retryable: true });
     this.end(reasons[saved.kind]);
   }
 }
@@ -326,7 +336,7 @@ const unsaved = (saved: Exclude<Saved, { readonly kind: "saved" }>): ServeError 
     ? notLeading()
     : new ServeError(
         "store-unavailable",
-        "whether the change was saved is unknown: the store's answer was lost. Send the call again with the same goal id.",
+        `whether the change was saved is unknown. Send the call again with the same goal id. ${saved.message}`,
         { retryable: true },
       );
 };

@@ -5,6 +5,7 @@
 import { describeGoal } from "../core/describe-goal.ts";
 import { observeReplicas } from "../core/observed-replica.ts";
 import { wantedReplicas } from "../core/reconcile-backend.ts";
+import type { SoftState } from "../core/soft-state.ts";
 import type { View } from "../core/view.ts";
 import type { ActorStatus, Assignment } from "../model/actor.ts";
 import type { BackendConfigInput } from "../model/backend-config.ts";
@@ -14,11 +15,11 @@ import { MAX_STATUS_GOALS } from "../model/limits.ts";
 import { type BackendRecord, type GoalRecord, type InstanceRecord, SCHEMA_VERSION } from "../model/records.ts";
 import type { BackendStatus, EndpointStatus, ProcessStatus, Status } from "../model/status.ts";
 import type { Instant, Timestamp } from "../ports/clock.ts";
-import type { Memory, Reasons } from "./memory.ts";
+import type { Reasons } from "./memory.ts";
 
 export interface Reported {
   readonly view: View;
-  readonly memory: Memory;
+  readonly memory: SoftState;
   readonly reasons: Reasons;
   /** The controller itself: no row of the store describes it. */
   readonly self: ProcessStatus;

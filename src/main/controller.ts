@@ -35,8 +35,20 @@ const main = async (launch: ControllerLaunch): Promise<void> => {
   const log = createPinoLog({ fields: { process: "controller", incarnation } });
   const link = openAgentLink({ runDir, instanceId, role: "controller", incarnation });
   const rescue = startRescue({ stateDir, runDir, instanceId, clock, random, log });
-  const store = openSqliteStore({ path: stateFiles(stateDir).store, clock, onCommit: () => link.committed() });
+  const store = openSqliteStore({
+    path: stateFiles(stateDir).store,
+    clock,
+    onCommit: () => link.committed(),
+    onBackgroundError: (error) => controller.storeFailed(error),
+  });
 
+  /** Loading blocks this process for a while: first the agent hears that there is work. */
+  const serve = (): Promise<unknown> => {
+    servers ??= linked.promise
+      .then(() => nextTurn())
+      .then(() => listen(controller, launch, { drawId: () => random.id(), log }));
+    return servers.then(() => pointLink(run.controllerLink, socket));
+  };
   const failed = (error: unknown): never => {
     leaveStartFailure(runDir, error);
     process.exit(1);
@@ -54,11 +66,11 @@ const main = async (launch: ControllerLaunch): Promise<void> => {
     },
     {
       onLead: (epoch) => {
-        // Loading blocks this process for a while: first the agent hears that there is work.
-        servers ??= linked.promise
-          .then(() => nextTurn())
-          .then(() => listen(controller, launch, { drawId: () => random.id(), log }));
-        servers.then(() => pointLink(run.controllerLink, socket)).then(() => link.leading({ address, epoch }), failed);
+        serve().then(() => link.leading({ address, epoch }), failed);
+      },
+      onStandstill: (error) => {
+        log.error("standstill", { error });
+        serve().catch(failed);
       },
       onLost: (lost) => {
         log.info("leadership-lost", { end: lost });

@@ -81,6 +81,8 @@ export const PROGRAM_LAGGARD_MS = 1_000;
 export const CAMPAIGN_RETRY_MS = 500;
 /** A candidate whose store has not answered for this long ends: a process that starts anew opens the store anew. */
 export const CAMPAIGN_GIVE_UP_MS = 5_000;
+/** The same when the store can still be read: a full disk needs patience, a file that was put back from a backup needs a new process. */
+export const CAMPAIGN_REOPEN_MS = 60_000;
 /** A controller whose instance is erased answers those who wait for that a little longer, then ends by itself. */
 export const ERASED_LINGER_MS = 3_000;
 /** A backend whose reconcile throws is left alone this long at first, doubling up to the second value. */
@@ -115,6 +117,8 @@ export const LIVENESS_INTERVAL_MS = 500;
 export const CONTROLLER_PING_INTERVAL_MS = 500;
 /** A controller that has not answered for this long is killed and replaced. */
 export const CONTROLLER_PING_TIMEOUT_MS = 4_500;
+/** Pause before a start that could not be written down is tried again: whoever frees disk space need not wait long. */
+export const BLOCKED_START_RETRY_MS = 1_000;
 /** Restart backoff of an actor in place: the first restart is at once, then doubling from the first value to the second. */
 export const RESTART_BACKOFF_MIN_MS = 250;
 export const RESTART_BACKOFF_MAX_MS = 30_000;
@@ -304,6 +308,8 @@ export const MAX_REST_BODY_BYTES = 900_000;
 export const CONTROL_RETRY_INTERVAL_MS = 50;
 /** A client gives a call up when no controller has answered for this long. */
 export const CONTROL_GONE_MS = 30_000;
+/** A client gives a call up when the store has taken no writes for this long: an outage is for people, a crash is over in 1 s. */
+export const CONTROL_STORE_GONE_MS = 3_000;
 /** A start waits for its first proxy this long; a proxy is there within 1 s, or its port is not to be had. */
 export const SERVING_TIMEOUT_MS = 10_000;
 /** One request of a wait for a goal. */

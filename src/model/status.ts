@@ -44,6 +44,8 @@ export interface Status {
   readonly schemaVersion: number;
   readonly instance: string;
   readonly phase: "running" | "stopping" | "stopped" | "erasing";
+  /** Why no change can be made now, and what to do; then the rest is what was saved last, and processes may have changed since. */
+  readonly problem?: string | undefined;
   readonly http: HttpConfig;
   /** Base URLs that answer HTTP now. */
   readonly urls: readonly string[];

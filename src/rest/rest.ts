@@ -25,7 +25,7 @@ export interface ControlPlane {
   submit(call: Call): Promise<Goal>;
   goal(id: string): Goal | undefined;
   waitForGoal(id: string, waitMs: number, signal: AbortSignal): Promise<Goal>;
-  status(): Status;
+  status(): Promise<Status>;
   httpConfig(): HttpConfig;
   explain(target: string): readonly { readonly target: string; readonly reason: string; readonly timestamp: string }[];
   poll(request: PollRequest, signal: AbortSignal): Promise<PollAnswer>;

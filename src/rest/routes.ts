@@ -108,7 +108,7 @@ const addReads = (app: FastifyInstance, { controlPlane }: RestOptions): void => 
   app.get("/v1/healthz", () => ({ ok: true }));
   app.get("/v1/status", () => controlPlane.status());
   app.get("/v1/http-config", () => controlPlane.httpConfig());
-  app.get("/v1/goals", () => controlPlane.status().goals);
+  app.get("/v1/goals", async () => (await controlPlane.status()).goals);
   app.get(
     "/v1/goals/:id",
     { schema: { params: schemas.goalParams, querystring: schemas.goalQuery } },

@@ -2,8 +2,8 @@
  * The SQLite store on a disk that is full: a small tmpfs where this user may mount one, else a limit on the size of files (which
  * the kernel answers with another error, and cannot be lifted again). The test's name says which.
  */
-import { execFileSync, spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -11,6 +11,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { openSqliteStore } from "../../src/adapters/sqlite-store.ts";
 import { createSystemClock } from "../../src/adapters/system-clock.ts";
 import type { FillerOptions, FillerResult } from "../fixtures/store/filler.ts";
+import { mayMount, mountDisk } from "../harness/small-disk.ts";
 import { keysUnder } from "./store-tools.ts";
 
 const DISK_BYTES = 4_000_000;
@@ -23,22 +24,6 @@ const makeFolder = (): string => {
   onTestFinished(() => rmSync(folder, { recursive: true }));
   return folder;
 };
-
-/** Answers the folder of a small disk, or undefined when this user may not mount. */
-const mountDisk = (folder: string): string | undefined => {
-  const disk = join(folder, "disk");
-  mkdirSync(disk);
-  const { status } = spawnSync("mount", ["-t", "tmpfs", "-o", `size=${DISK_BYTES}`, "maitred-test", disk]);
-  return status === 0 ? disk : undefined;
-};
-
-const mayMount = ((): boolean => {
-  const folder = mkdtempSync(join(tmpdir(), "maitred-full-"));
-  const disk = mountDisk(folder);
-  if (disk !== undefined) execFileSync("umount", [disk]);
-  rmSync(folder, { recursive: true });
-  return disk !== undefined;
-})();
 
 const check = async (path: string, { written, failed, code, message, revision }: FillerResult): Promise<void> => {
   expect(code).toBe("store-unavailable");
@@ -62,17 +47,17 @@ const fill = (command: string, before: readonly string[], options: FillerOptions
 const kindOfDisk = mayMount ? "a small tmpfs" : "a limit on file sizes";
 test(`a full disk fails the transaction, leaves nothing of it, and keeps all before it (${kindOfDisk})`, async () => {
   const folder = makeFolder();
-  const disk = mayMount ? mountDisk(folder) : undefined;
+  const disk = mayMount ? mountDisk(folder, DISK_BYTES) : undefined;
   if (disk === undefined) {
     const path = join(folder, "store.db");
     const limited = `ulimit -f ${Math.floor(DISK_BYTES / BLOCK_BYTES)} && exec "$0" "$@"`;
     await check(path, fill("sh", ["-c", limited, process.execPath], { path }));
     return;
   }
-  onTestFinished(() => void execFileSync("umount", [disk]));
-  const ballast = join(disk, "ballast");
+  onTestFinished(() => disk.unmount());
+  const ballast = join(disk.path, "ballast");
   writeFileSync(ballast, Buffer.alloc(BALLAST_BYTES));
-  const path = join(disk, "store.db");
+  const path = join(disk.path, "store.db");
   const result = fill(process.execPath, [], { path, ballast });
   expect(result.message).toContain("the disk is full");
   // Once there is room again the same store goes on.

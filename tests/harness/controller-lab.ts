@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openSqliteStore, type SqliteStore } from "../../src/adapters/sqlite-store.ts";
 import { createSystemClock } from "../../src/adapters/system-clock.ts";
+import type { ServeError } from "../../src/base/serve-error.ts";
 import { Controller, type LifeEnd } from "../../src/controller/controller.ts";
 import type { Call, Goal } from "../../src/model/calls.ts";
 import type { GoalId, InstanceId, InstanceName } from "../../src/model/ids.ts";
@@ -31,6 +32,7 @@ export interface RunningController {
   readonly ends: readonly LifeEnd[];
   readonly epochs: readonly number[];
   readonly failures: readonly { readonly code: string; readonly message: string }[];
+  readonly standstills: readonly ServeError[];
 }
 
 export interface ControllerScript {
@@ -86,6 +88,7 @@ export class ControllerLab {
     const ends: LifeEnd[] = [];
     const epochs: number[] = [];
     const failures: { code: string; message: string }[] = [];
+    const standstills: ServeError[] = [];
     const incarnation = this.controllers.length + 1;
     const controller = new Controller(
       {
@@ -109,11 +112,12 @@ export class ControllerLab {
       },
       {
         onLead: (epoch) => epochs.push(epoch),
+        onStandstill: (error) => standstills.push(error),
         onLost: (end) => ends.push(end),
         onFailed: (error) => failures.push(error),
       },
     );
-    const running = { controller, store, ends, epochs, failures };
+    const running = { controller, store, ends, epochs, failures, standstills };
     this.controllers.push(running);
     controller.start();
     return running;

@@ -30,11 +30,7 @@ export function toStoreError(thrown: unknown, path: string): ServeError {
     new ServeError("store-unavailable", `The store ${path} ${sentence}`, { ...options, retryable });
   switch (code) {
     case READONLY:
-      return new ServeError(
-        "state-unwritable",
-        `The store ${path} cannot be written. Make the file and its folder writable for this user.`,
-        options,
-      );
+      return unavailable("cannot be written any more. Make the file, its folder and its disk writable.", true);
     case BUSY:
     case LOCKED:
       return unavailable("is held by another process that does not let go. Look for a stopped maitred process.", true);

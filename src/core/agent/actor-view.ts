@@ -7,7 +7,12 @@
 import type { ActorState, Assignment } from "../../model/actor.ts";
 import type { ErrorBody } from "../../model/error-codes.ts";
 import type { ActorName } from "../../model/ids.ts";
-import { RESTART_BACKOFF_MAX_MS, RESTART_BACKOFF_MIN_MS, RESTART_BACKOFF_RESET_MS } from "../../model/limits.ts";
+import {
+  BLOCKED_START_RETRY_MS,
+  RESTART_BACKOFF_MAX_MS,
+  RESTART_BACKOFF_MIN_MS,
+  RESTART_BACKOFF_RESET_MS,
+} from "../../model/limits.ts";
 import type { ActorReport } from "../../model/link-messages.ts";
 import type { ActorFile, ProcessIdentity } from "../../model/places.ts";
 
@@ -156,6 +161,13 @@ export const failedStart = (view: ActorView, error: ErrorBody | undefined, now: 
   report: undefined,
   failedStarts: view.failedStarts + 1,
   life: { kind: "down", notBefore: now + backoff(view.failedStarts + 1) },
+});
+
+/** A start that the agent could not write down: it is tried again for ever, and counts against nobody. */
+export const blockedStart = (view: ActorView, error: ErrorBody, now: Instant): ActorView => ({
+  ...view,
+  error,
+  life: { kind: "down", notBefore: now + BLOCKED_START_RETRY_MS },
 });
 
 /** 0 ms for the first, then 250, 500, 1000 … */

@@ -10,10 +10,16 @@ import {
   run,
   writer,
 } from "../../../tests/agent/actor-samples.ts";
-import { RESTART_BACKOFF_MAX_MS, RESTART_BACKOFF_MIN_MS, RESTART_BACKOFF_RESET_MS } from "../../model/limits.ts";
+import {
+  BLOCKED_START_RETRY_MS,
+  RESTART_BACKOFF_MAX_MS,
+  RESTART_BACKOFF_MIN_MS,
+  RESTART_BACKOFF_RESET_MS,
+} from "../../model/limits.ts";
 import {
   type ActorView,
   adoptedActor,
+  blockedStart,
   deadActor,
   exitedActor,
   failedStart,
@@ -78,6 +84,18 @@ describe("an actor without a process", () => {
 
   it("says starting, not exited, before its first start", () => {
     expect(statusOf(newActor(actor, assigned()), writer)?.state).toBe("starting");
+  });
+
+  it("whose start cannot be written down is tried again for ever, after a pause, and has failed at nothing", () => {
+    const error = { code: "state-unwritable", message: "the disk is full" };
+    let view = newActor(actor, assigned());
+    for (let now = 0; now < 20 * BLOCKED_START_RETRY_MS; now += BLOCKED_START_RETRY_MS) {
+      expect(kinds(decideActor(view, at(now)).steps)).toEqual(["start"]);
+      view = blockedStart(view, error, now);
+      const { steps, wakeAt } = decideActor(view, at(now));
+      expect({ steps, wakeAt }).toEqual({ steps: [], wakeAt: now + BLOCKED_START_RETRY_MS });
+      expect(statusOf(view, writer)).toMatchObject({ failedStarts: 0, error });
+    }
   });
 });
 

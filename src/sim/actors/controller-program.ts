@@ -44,6 +44,7 @@ export const runController = (world: World, node: SimNode, process: SimProcess, 
         // The REST server is loaded meanwhile.
         clock.after(world.weather.netDelayMs(), () => link.leading({ address, epoch }));
       },
+      onStandstill: () => {}, // without REST there is nobody to tell
       onLost: (end) => {
         if (end === "erased") clock.after(ERASED_LINGER_MS, () => void stop());
       },
