@@ -5,6 +5,7 @@
 import { assertNever } from "../base/assert.ts";
 import type { Call } from "../model/calls.ts";
 import { createBackend, deleteBackend, restartBackend, updateBackendConfig } from "./calls/backend-calls.ts";
+import { deploy } from "./calls/deploy.ts";
 import { createEndpoint, deleteEndpoint, setTraffic, shadowTraffic } from "./calls/endpoint-calls.ts";
 import { shutdownInstance, stopInstance } from "./calls/instance-calls.ts";
 import { ACCEPTED, type CallOutcome, refuse } from "./calls/outcome.ts";
@@ -58,6 +59,8 @@ const dispatch = (draft: Draft, call: Call): CallOutcome => {
       return setTraffic(draft, call);
     case "shadowTraffic":
       return shadowTraffic(draft, call);
+    case "deploy":
+      return deploy(draft, call);
     case "stop":
       return stopInstance(draft, call);
     case "shutdown":
@@ -68,6 +71,7 @@ const dispatch = (draft: Draft, call: Call): CallOutcome => {
 };
 
 const nameOfCall = (identity: unknown): string => {
-  const { kind, tag } = identity as { readonly kind?: string; readonly tag?: string };
-  return tag === undefined || tag === "" ? String(kind) : `${kind} of "${tag}"`;
+  const { kind, tag, app } = identity as { readonly kind?: string; readonly tag?: string; readonly app?: string };
+  const name = tag ?? app ?? "";
+  return name === "" ? String(kind) : `${kind} of "${name}"`;
 };

@@ -18,7 +18,7 @@ import { type DirtyKey, type DirtyKeys, everything } from "./dirty.ts";
 import { Draft, type Now, type Publication } from "./draft.ts";
 import type { Change } from "./facts.ts";
 import { forgetGoals } from "./forget-goals.ts";
-import { settleAliases } from "./goals.ts";
+import { reconcileGoal } from "./goals.ts";
 import { reconcileBackend } from "./reconcile-backend.ts";
 import { reconcileEndpoint } from "./reconcile-endpoint.ts";
 import { beginLife, reconcileInstance, type Wanted } from "./reconcile-instance.ts";
@@ -140,6 +140,6 @@ const reconcile = (draft: Draft, key: DirtyKey): void => {
   else if (kind === "proxies") reconcileProxies(draft);
   else if (kind === "backend") reconcileBackend(draft, id as BackendTag);
   else if (kind === "endpoint") reconcileEndpoint(draft, id as EndpointTag);
-  else if (kind === "goal") settleAliases(draft, id as GoalId);
+  else if (kind === "goal") reconcileGoal(draft, id as GoalId);
   else forgetGoals(draft);
 };

@@ -20,11 +20,13 @@ export const describeGoal = (known: Known, id: GoalId, now: Instant): Goal | und
   const record = known.view.goal(id);
   if (record === undefined) return undefined;
   const decisive = decisiveOf(known.view, record);
-  if (decisive.state === "pending") return { id, state: "pending", ...progressOf(known, decisive, now) };
+  if (decisive.state === "pending")
+    return { id, state: "pending", ...changesOf(record), ...progressOf(known, decisive, now) };
   const { state, supersededBy, error, laggards } = decisive;
   return {
     id,
     state,
+    ...changesOf(record),
     ...(supersededBy === undefined ? {} : { supersededBy }),
     ...(error === undefined ? {} : { error }),
     ...(laggards === undefined ? {} : { laggards }),
@@ -37,7 +39,13 @@ const decisiveOf = (view: View, record: GoalRecord): GoalRecord => {
   return view.goal(record.aliasOf) ?? record;
 };
 
-const progressOf = (known: Known, record: GoalRecord, now: Instant): Pick<Goal, "progress" | "laggards"> => {
+const changesOf = ({ subject }: GoalRecord): Pick<Goal, "changes"> =>
+  subject.kind === "app" ? { changes: subject.changes } : {};
+
+type Progress = Pick<Goal, "progress" | "laggards">;
+
+const progressOf = (known: Known, record: GoalRecord, now: Instant): Progress => {
+  if (record.subject.kind === "app") return sumOf(record.subject.parts.map((part) => partProgress(known, part, now)));
   const verdict = verdictOf(known, record, now);
   if (verdict?.kind !== "pending") return {};
   return {
@@ -46,8 +54,27 @@ const progressOf = (known: Known, record: GoalRecord, now: Instant): Pick<Goal, 
   };
 };
 
+/** A part that is reached counts with the replicas that it wanted. */
+const partProgress = (known: Known, id: GoalId, now: Instant): Progress => {
+  const record = known.view.goal(id);
+  if (record?.state === "pending") return progressOf(known, record, now);
+  if (record?.subject.kind !== "backend" || record.subject.until === "gone") return {};
+  const { numReplicas } = known.view.config(record.subject.tag);
+  return { progress: { done: numReplicas, total: numReplicas } };
+};
+
+const sumOf = (parts: readonly Progress[]): Progress => {
+  const counts = parts.flatMap(({ progress }) => progress ?? []);
+  const laggards = [...new Set(parts.flatMap((part) => part.laggards ?? []))];
+  const total = (field: "done" | "total") => counts.reduce((sum, count) => sum + count[field], 0);
+  return {
+    ...(counts.length === 0 ? {} : { progress: { done: total("done"), total: total("total") } }),
+    ...(laggards.length === 0 ? {} : { laggards }),
+  };
+};
+
 const verdictOf = (known: Known, { subject }: GoalRecord, now: Instant): Verdict | undefined => {
-  if (subject.kind === "instance") return undefined;
+  if (subject.kind === "instance" || subject.kind === "app") return undefined;
   if (subject.kind === "endpoint") return judgeEndpoint(known, subject.tag, now);
   const record = known.view.backend(subject.tag);
   if (record === undefined) return undefined;

@@ -69,6 +69,8 @@ export const dirtiedBy = (view: View, fact: Fact, before: Values[Kind] | undefin
       ];
     case "endpoint":
       return [`endpoint/${fact.id as EndpointTag}`];
+    case "app":
+      return [];
     case "goal":
       return fact.after === undefined || fact.after.state === "pending" ? [] : [`goal/${fact.after.id}`, "goals"];
     case "assignment":
@@ -86,6 +88,7 @@ export const everything = (view: View): readonly DirtyKey[] => {
   for (const record of view.all("backend")) keys.push(backendKey(record.tag));
   for (const record of view.all("endpoint")) keys.push(`endpoint/${record.tag}`);
   for (const goal of view.aliasedGoals()) keys.push(`goal/${goal}`);
+  for (const goal of view.pendingDeploys()) keys.push(`goal/${goal}`);
   return keys.concat(waitingEndpoints(view));
 };
 

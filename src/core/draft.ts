@@ -5,7 +5,7 @@
  */
 
 import type { Instant, Timestamp } from "../base/time.ts";
-import type { ActorName, BackendTag, EndpointTag, GoalId, NodeName } from "../model/ids.ts";
+import type { ActorName, AppName, BackendTag, EndpointTag, GoalId, NodeName } from "../model/ids.ts";
 import type { Keys } from "../model/keys.ts";
 import { MAX_CHANGES_PER_SAVE, MAX_SAVE_BYTES } from "../model/limits.ts";
 import type { EndpointClosure } from "../model/longpoll.ts";
@@ -62,7 +62,10 @@ export class Draft {
     this.#write({ kind, id, after: value } as FactOf<K> as Fact, JSON.stringify(value));
   }
 
-  delete(kind: Exclude<Kind, "node" | "status" | "instance">, id: BackendTag | EndpointTag | GoalId | ActorName): void {
+  delete(
+    kind: Exclude<Kind, "node" | "status" | "instance">,
+    id: BackendTag | EndpointTag | AppName | GoalId | ActorName,
+  ): void {
     this.#write({ kind, id, after: undefined }, undefined);
   }
 
@@ -72,6 +75,11 @@ export class Draft {
       this.#changes.size + changes <= MAX_CHANGES_PER_SAVE &&
       (this.#bytes + bytes <= MAX_SAVE_BYTES || this.#changes.size === 0)
     );
+  }
+
+  /** What a transaction of all that is decided so far would hold. */
+  size(): { readonly changes: number; readonly bytes: number } {
+    return { changes: this.#changes.size, bytes: this.#bytes };
   }
 
   /** Nothing is decided yet that needs saving. */

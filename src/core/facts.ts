@@ -5,12 +5,13 @@
 import type { ActorStatus, Assignment, NodeRecord } from "../model/actor.ts";
 import type { NodeName } from "../model/ids.ts";
 import type { Keys } from "../model/keys.ts";
-import type { BackendRecord, EndpointRecord, GoalRecord, InstanceRecord } from "../model/records.ts";
+import type { AppRecord, BackendRecord, EndpointRecord, GoalRecord, InstanceRecord } from "../model/records.ts";
 
 export interface Values {
   readonly instance: InstanceRecord;
   readonly backend: BackendRecord;
   readonly endpoint: EndpointRecord;
+  readonly app: AppRecord;
   readonly goal: GoalRecord;
   readonly assignment: Assignment;
   readonly node: NodeRecord;
@@ -19,7 +20,7 @@ export interface Values {
 
 export type Kind = keyof Values;
 
-/** `id`: tag, goal id, actor or node name; "" for the instance. `after` undefined: it is gone. */
+/** `id`: tag, name of an app, goal id, actor or node name; "" for the instance. `after` undefined: it is gone. */
 export type FactOf<K extends Kind> = {
   readonly kind: K;
   readonly id: string;
@@ -50,6 +51,8 @@ export const keyOf = (
       return keys.backend(thing.id);
     case "endpoint":
       return keys.endpoint(thing.id);
+    case "app":
+      return keys.app(thing.id);
     case "goal":
       return keys.goal(thing.id);
     case "node":
@@ -61,7 +64,7 @@ export const keyOf = (
   }
 };
 
-/** The fact that a key and its value state; undefined: a key that is not part of the view (the leader's, an app's). */
+/** The fact that a key and its value state; undefined: a key that is not part of the view (the leader's). */
 export const factOf = (keys: Keys, key: string, text: string | undefined): Fact | undefined => {
   const place = placeOf(keys, key);
   if (place === undefined) return undefined;
@@ -77,6 +80,8 @@ const placeOf = (keys: Keys, key: string): { readonly kind: Kind; readonly id: s
       return { kind: "backend", id: first };
     case "endpoints":
       return { kind: "endpoint", id: first };
+    case "apps":
+      return { kind: "app", id: first };
     case "goals":
       return { kind: "goal", id: first };
     case "nodes":

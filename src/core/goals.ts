@@ -2,7 +2,11 @@
  * Opening and settling goals. A goal id names one call for ever: the record is written in the transaction of the call, so that the same
  * id again finds it, whatever crashed in between. A newer change of the same thing supersedes what is still pending. An id that was
  * given to a call whose value was already current is an alias: it gets the outcome of that goal.
+ * The goal of a deploy is made of one goal for each thing that it changes, its parts: they live and settle as if they were calls of
+ * their own, and the whole settles by them.
  */
+
+import type { AppPart, AppSpec } from "../model/app.ts";
 import type { Call } from "../model/calls.ts";
 import type { ErrorBody } from "../model/error-codes.ts";
 import type { GoalId } from "../model/ids.ts";
@@ -29,10 +33,25 @@ export interface GoalOutcome {
  */
 export const callIdentity = (call: Call): Json => {
   const { goalId, ...said } = call;
-  const rest = said.kind === "createBackend" ? { ...said, identity: undefined } : said;
+  const rest = withoutIdentity(said);
   const text = canonicalJson(rest);
   if (text.length <= MAX_GOAL_CALL_CHARS) return JSON.parse(text) as Json;
-  return { kind: call.kind, tag: "tag" in call ? call.tag : "", length: text.length, digest: digestOf(text) };
+  return { kind: call.kind, tag: tagOf(call), length: text.length, digest: digestOf(text) };
+};
+
+const withoutIdentity = (said: object & Pick<Call, "kind">): object => {
+  if (said.kind === "createBackend") return { ...said, identity: undefined };
+  if (!("backends" in said)) return said;
+  const backends = Object.entries(said.backends as AppSpec["backends"]);
+  return {
+    ...said,
+    backends: Object.fromEntries(backends.map(([tag, backend]) => [tag, { ...backend, identity: undefined }])),
+  };
+};
+
+const tagOf = (call: Call): string => {
+  if (call.kind === "deploy") return call.app;
+  return "tag" in call ? call.tag : "";
 };
 
 /** A new goal for the subject; whatever was pending there is superseded by it. */
@@ -40,6 +59,17 @@ export const openGoal = (draft: Draft, call: Call, subject: Subject): void => {
   supersedeGoals(draft, subject, call.goalId);
   draft.put("goal", call.goalId, newGoal(draft, call, subject));
 };
+
+/** The goal of one part of a deploy; whatever was pending for that thing is superseded by the deploy. */
+export const openPart = (draft: Draft, call: Call & { readonly kind: "deploy" }, part: AppPart): void => {
+  const id = partGoalId(call.goalId, part);
+  supersedeGoals(draft, part, call.goalId);
+  const identity = { kind: call.kind, tag: call.app };
+  draft.put("goal", id, { ...newGoal(draft, call, part), id, call: identity, partOf: call.app });
+};
+
+/** The id of a part's goal: no call can have it, since `#` is not for goal ids of callers. */
+export const partGoalId = (whole: GoalId, part: AppPart): GoalId => `${whole}#${part.kind}:${part.tag}` as GoalId;
 
 /** The id names the outcome of a goal that is pending or reached. */
 export const openAlias = (draft: Draft, call: Call, current: GoalRecord): void => {
@@ -72,8 +102,33 @@ export const settleGoal = (draft: Draft, id: GoalId, outcome: GoalOutcome): void
   draft.put("goal", id, { ...record, ...outcome, settledAt: draft.now.timestamp });
 };
 
+/** Looks at a goal that has settled, or at one whose parts may have. */
+export const reconcileGoal = (draft: Draft, id: GoalId): void => {
+  const record = draft.view.goal(id);
+  const wholes = record?.partOf === undefined ? [id] : [...draft.view.pendingGoalsOf(`app/${record.partOf}`)];
+  for (const whole of wholes) settleWhole(draft, whole);
+  settleAliases(draft, id);
+};
+
+/** A deploy fails with the first part that fails, is superseded with the first that is, and is reached with the last that is reached. */
+const settleWhole = (draft: Draft, id: GoalId): void => {
+  const record = draft.view.goal(id);
+  if (record?.state !== "pending" || record.subject.kind !== "app" || record.aliasOf !== undefined) return;
+  // A part that is kept no more was reached long ago: any other outcome would have ended the whole.
+  const parts = record.subject.parts.flatMap((part) => draft.view.goal(part) ?? []);
+  const failed = parts.find((part) => part.state === "failed");
+  const superseded = parts.find((part) => part.state === "superseded");
+  if (failed !== undefined) settleGoal(draft, id, { state: "failed", error: failed.error });
+  else if (superseded !== undefined) {
+    settleGoal(draft, id, { state: "superseded", supersededBy: superseded.supersededBy });
+  } else if (parts.every((part) => part.state === "reached")) {
+    const laggards = [...new Set(parts.flatMap((part) => part.laggards ?? []))];
+    settleGoal(draft, id, { state: "reached", ...(laggards.length === 0 ? {} : { laggards }) });
+  }
+};
+
 /** Gives a settled goal's outcome to the ids that share it, as many as go into this transaction. */
-export const settleAliases = (draft: Draft, id: GoalId): void => {
+const settleAliases = (draft: Draft, id: GoalId): void => {
   const record = draft.view.goal(id);
   if (record === undefined || record.state === "pending") return;
   const { state, supersededBy, error, laggards } = record;

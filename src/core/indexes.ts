@@ -10,11 +10,13 @@ import type { BackendRecord, EndpointRecord, GoalRecord } from "../model/records
 import type { Fact } from "./facts.ts";
 import { routeShape } from "./routes.ts";
 
-/** What a goal is about: `backend/iris:v1`, `endpoint/iris`, `instance`. */
-export type SubjectKey = `backend/${string}` | `endpoint/${string}` | "instance";
+/** What a goal is about: `backend/iris:v1`, `endpoint/iris`, `app/flowers`, `instance`. */
+export type SubjectKey = `backend/${string}` | `endpoint/${string}` | `app/${string}` | "instance";
 
-export const subjectKey = (subject: GoalRecord["subject"]): SubjectKey =>
-  subject.kind === "instance" ? "instance" : `${subject.kind}/${subject.tag}`;
+export const subjectKey = (subject: GoalRecord["subject"]): SubjectKey => {
+  if (subject.kind === "instance") return "instance";
+  return subject.kind === "app" ? `app/${subject.app}` : `${subject.kind}/${subject.tag}`;
+};
 
 export class Indexes {
   /** Backend → its replicas' assignments. */
@@ -61,7 +63,8 @@ export class Indexes {
     const shape = record.spec.route === undefined ? undefined : routeShape(record.spec.route);
     if (shape === undefined) return;
     if (step === "add") this.routes.set(shape, record.tag);
-    else this.routes.delete(shape);
+    // Two endpoints may change places in one transaction: the route may be the other's by now.
+    else if (this.routes.get(shape) === record.tag) this.routes.delete(shape);
   }
 
   #goal(record: GoalRecord, step: "add" | "delete"): void {

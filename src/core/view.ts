@@ -1,12 +1,12 @@
 /**
- * All that the controller knows from the store, indexed: hard state (instance, backends, endpoints, goals, assignments) and what agents
+ * All that the controller knows from the store, indexed: hard state (instance, backends, endpoints, apps, goals, assignments) and what agents
  * observed (nodes, statuses). Feeding one fact costs what that fact touches; nothing is ever copied.
  * Decisions read it; only a `Draft` (for as long as a decision lasts) and the controller's loop feed it.
  */
 import type { ActorStatus, Assignment, NodeRecord } from "../model/actor.ts";
 import { type BackendConfig, DEFAULT_BACKEND_CONFIG } from "../model/backend-config.ts";
-import type { ActorName, BackendTag, EndpointTag, GoalId, NodeName } from "../model/ids.ts";
-import type { BackendRecord, EndpointRecord, GoalRecord, InstanceRecord } from "../model/records.ts";
+import type { ActorName, AppName, BackendTag, EndpointTag, GoalId, NodeName } from "../model/ids.ts";
+import type { AppRecord, BackendRecord, EndpointRecord, GoalRecord, InstanceRecord } from "../model/records.ts";
 import type { Fact, Kind, Values } from "./facts.ts";
 import { Indexes, type SubjectKey } from "./indexes.ts";
 
@@ -23,6 +23,7 @@ export class View {
     instance: new Map(),
     backend: new Map(),
     endpoint: new Map(),
+    app: new Map(),
     goal: new Map(),
     assignment: new Map(),
     node: new Map(),
@@ -62,6 +63,10 @@ export class View {
 
   endpoint(tag: EndpointTag): EndpointRecord | undefined {
     return this.#tables.endpoint.get(tag)?.value;
+  }
+
+  app(name: AppName): AppRecord | undefined {
+    return this.#tables.app.get(name)?.value;
   }
 
   goal(id: GoalId): GoalRecord | undefined {
@@ -116,6 +121,13 @@ export class View {
   /** Subjects that pending goals are about. */
   pendingSubjects(): Iterable<SubjectKey> {
     return this.#indexes.pendingGoals.keys();
+  }
+
+  /** Goals of deploys that wait for their parts. */
+  *pendingDeploys(): IterableIterator<GoalId> {
+    for (const subject of this.#indexes.pendingGoals.keys()) {
+      if (subject.startsWith("app/")) yield* this.#indexes.pendingGoals.get(subject);
+    }
   }
 
   pendingAliasesOf(goal: GoalId): ReadonlySet<GoalId> {

@@ -2,11 +2,12 @@
  * The calls that change an instance, as the controller takes them: parsed, validated, defaults not filled in.
  * `goalId` is the idempotency key, drawn by the caller.
  */
+import type { AppChange, AppSpec } from "./app.ts";
 import type { BackendConfigInput } from "./backend-config.ts";
 import type { CodeIdentity, CodeRef } from "./code-ref.ts";
 import type { EndpointSpec } from "./endpoint.ts";
 import type { ErrorBody } from "./error-codes.ts";
-import type { BackendTag, EndpointTag, GoalId } from "./ids.ts";
+import type { AppName, BackendTag, EndpointTag, GoalId } from "./ids.ts";
 import type { GoalState } from "./records.ts";
 
 export type Call = { readonly goalId: GoalId } & (
@@ -17,7 +18,6 @@ export type Call = { readonly goalId: GoalId } & (
       /** Found by the controller before the call is applied; a repeated call has none, and is told by its goal id. */
       readonly identity?: CodeIdentity | undefined;
       readonly config: BackendConfigInput;
-      readonly app?: string | undefined;
     }
   | { readonly kind: "updateBackendConfig"; readonly tag: BackendTag; readonly config: BackendConfigInput }
   | { readonly kind: "restartBackend"; readonly tag: BackendTag }
@@ -28,7 +28,6 @@ export type Call = { readonly goalId: GoalId } & (
       readonly spec: EndpointSpec;
       readonly traffic: Readonly<Record<string, number>>;
       readonly shadows: Readonly<Record<string, number>>;
-      readonly app?: string | undefined;
     }
   | { readonly kind: "deleteEndpoint"; readonly tag: EndpointTag }
   | { readonly kind: "setTraffic"; readonly tag: EndpointTag; readonly traffic: Readonly<Record<string, number>> }
@@ -38,6 +37,8 @@ export type Call = { readonly goalId: GoalId } & (
       readonly backend: BackendTag;
       readonly proportion: number;
     }
+  /** Brings all that the app owns to what its file says, in one transaction. */
+  | ({ readonly kind: "deploy"; readonly app: AppName } & AppSpec)
   | { readonly kind: "stop" }
   | { readonly kind: "shutdown" }
 );
@@ -53,4 +54,6 @@ export interface Goal {
   readonly laggards?: readonly string[] | undefined;
   readonly supersededBy?: string | undefined;
   readonly error?: ErrorBody | undefined;
+  /** Of a deploy: what it changes. */
+  readonly changes?: readonly AppChange[] | undefined;
 }

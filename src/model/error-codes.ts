@@ -22,6 +22,7 @@ export const ERROR_CODES = {
   "backend-exists": entry(409, "A backend of this tag exists with another value."),
   "backend-in-use": entry(409, "An endpoint still names this backend."),
   "backend-deleting": entry(409, "The backend is being deleted."),
+  "tag-owned": entry(409, "A tag of the app exists outside the app; the message names its owner."),
   "endpoint-unknown": entry(404, "No endpoint has this tag."),
   "endpoint-exists": entry(409, "An endpoint of this tag exists with another value."),
   "goal-unknown": entry(404, "No goal of this id is kept."),
@@ -68,7 +69,10 @@ export const ERROR_CODES = {
   "no-instance": entry(500, "A handle was used in a process that is not connected to an instance."),
   "not-a-stream": entry(400, "A call's result was iterated, and it is a single value."),
   "method-not-reachable": entry(400, "Life-cycle and underscore names are not reachable through a handle."),
-  "app-invalid": entry(400, "The app file's default export is not something that can be served."),
+  "app-invalid": entry(
+    400,
+    "The app file's default export is not something that can be served, or the app has several problems; details list them.",
+  ),
   // ── instance and processes
   "instance-unknown": entry(404, "No instance of this name is running."),
   "instance-ambiguous": entry(400, "Several instances run; name one."),

@@ -10,6 +10,8 @@ type Branded<B extends string> = string & { readonly [brand]: B };
 export type BackendTag = Branded<"BackendTag">;
 export type EndpointTag = Branded<"EndpointTag">;
 export type GoalId = Branded<"GoalId">;
+/** The name of an app: what its file is called, or what `defineApp` says. */
+export type AppName = Branded<"AppName">;
 export type NodeName = Branded<"NodeName">;
 export type InstanceName = Branded<"InstanceName">;
 /** Drawn when an instance is created; a name that is re-used gets another id. */

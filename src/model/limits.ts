@@ -59,6 +59,10 @@ export const MAX_QUEUED_CALLS = 1_000;
 export const MAX_CHANGES_PER_SAVE = 120;
 /** Keys and values of one turn's transaction; what a call itself may need on top still fits MAX_TXN_BYTES. */
 export const MAX_SAVE_BYTES = 1_300_000;
+/** Values that one deploy writes: MAX_TXN_OPS, less the fence. It has its transaction for itself when it needs that. */
+export const MAX_DEPLOY_CHANGES = MAX_TXN_OPS - 1;
+/** Keys and values of one deploy; the fence and each key's second mention fit MAX_TXN_BYTES beside them. */
+export const MAX_DEPLOY_BYTES = 1_450_000;
 /** A backend record is repeated, with its defaults filled in, in each of its replicas' rows: that much smaller it must be. */
 export const MAX_BACKEND_BYTES = MAX_VALUE_BYTES - 4_000;
 /** Things that one turn looks at: some milliseconds, so that polls and reads are answered while a new life looks at everything. */

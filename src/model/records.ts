@@ -2,11 +2,12 @@
  * Hard state: what the controller saves before it answers. One store key per thing.
  * Values are JSON. `revision`s below are counters of the thing itself, not store revisions.
  */
+import type { AppChange, AppEndpoint, AppPart } from "./app.ts";
 import type { BackendConfigInput } from "./backend-config.ts";
 import type { CodeIdentity, CodeRef } from "./code-ref.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { ErrorBody } from "./error-codes.ts";
-import type { BackendTag, EndpointTag, GoalId, InstanceId, InstanceName } from "./ids.ts";
+import type { AppName, BackendTag, EndpointTag, GoalId, InstanceId, InstanceName } from "./ids.ts";
 import type { Json } from "./json.ts";
 
 /** Raised when a record changes shape; a controller that finds a higher one refuses to start (`schema-newer`). */
@@ -50,14 +51,24 @@ export interface BackendRecord {
   readonly unproven?: true | undefined;
   /** The goal that is current for this backend; settled or not. */
   readonly goal: GoalId;
-  readonly app: string | undefined;
+  /** The app that owns it: only that app's deploy may change its code, or bring it back to what the file says. */
+  readonly app: AppName | undefined;
 }
 
 export interface EndpointRecord extends Endpoint {
   /** Counts changes of this endpoint. Starts at 1; goes on counting when a deleted tag is created again is not needed: goals name the goal id. */
   readonly revision: number;
   readonly goal: GoalId;
-  readonly app: string | undefined;
+  readonly app: AppName | undefined;
+}
+
+/** What an app's file said at its last deploy: a field that it has not changed since keeps its live value at the next. */
+export interface AppRecord {
+  readonly name: AppName;
+  readonly backends: Readonly<Record<BackendTag, Pick<BackendRecord, "code" | "config">>>;
+  readonly endpoints: Readonly<Record<EndpointTag, AppEndpoint>>;
+  /** The goal of the last deploy. */
+  readonly goal: GoalId;
 }
 
 export type GoalState = "pending" | "reached" | "superseded" | "failed";
@@ -67,9 +78,18 @@ export interface GoalRecord {
   /** The call that opened it, in canonical JSON: the same id with another call is refused (`goal-id-reused`). */
   readonly call: Json;
   readonly subject:
-    | { readonly kind: "backend"; readonly tag: BackendTag; readonly until: "running" | "applied" | "gone" }
-    | { readonly kind: "endpoint"; readonly tag: EndpointTag; readonly until: "published" | "withdrawn" }
+    | AppPart
+    | { readonly kind: "backend"; readonly tag: BackendTag; readonly until: "applied" }
+    /** A deploy, reached when the goal of each part is; some may be left from a deploy that it superseded. */
+    | {
+        readonly kind: "app";
+        readonly app: AppName;
+        readonly changes: readonly AppChange[];
+        readonly parts: readonly GoalId[];
+      }
     | { readonly kind: "instance"; readonly until: "stopped" | "erased" };
+  /** It is about one part of a deploy of this app. */
+  readonly partOf?: AppName | undefined;
   readonly state: GoalState;
   /** Set when this id was given to a call whose value was already current: the outcome is that goal's. */
   readonly aliasOf: GoalId | undefined;

@@ -39,7 +39,6 @@ export const addRoutes = (app: FastifyInstance, options: RestOptions): void => {
         tag,
         code: codeOf(body),
         config: (body.config ?? {}) as BackendConfigInput,
-        app: body.app,
       });
     },
   );
@@ -72,7 +71,7 @@ export const addRoutes = (app: FastifyInstance, options: RestOptions): void => {
     (request, reply) => {
       const { tag } = request.params as { tag: EndpointTag };
       const body = request.body as z.infer<typeof schemas.createEndpointSchema>;
-      return change(request, reply, { kind: "createEndpoint", tag, ...resolveEndpoint(body), app: body.app });
+      return change(request, reply, { kind: "createEndpoint", tag, ...resolveEndpoint(body) });
     },
   );
   app.delete("/v1/endpoints/:tag", { schema: { params: schemas.tagParams } }, (request, reply) =>

@@ -67,7 +67,6 @@ export const createBackendSchema = z.strictObject({
     .string()
     .optional()
     .meta({ description: "Set when the module's default export is an app: which of its backends." }),
-  app: z.string().optional(),
   config: backendConfigSchema.optional(),
 });
 
@@ -87,7 +86,6 @@ export const createEndpointSchema = z
     backend: z.string().optional(),
     traffic: weights.optional(),
     shadows: z.record(z.string(), share).optional(),
-    app: z.string().optional(),
   })
   .refine(
     (body) => (body.backend === undefined) !== (body.traffic === undefined),

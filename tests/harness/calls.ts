@@ -1,8 +1,9 @@
 /** Short forms of calls for tests: defaults for what a test does not talk about. */
+import type { AppBackend, AppEndpoint } from "../../src/model/app.ts";
 import type { BackendConfigInput } from "../../src/model/backend-config.ts";
 import type { CodeRef } from "../../src/model/code-ref.ts";
 import type { EndpointSpec } from "../../src/model/endpoint.ts";
-import type { BackendTag, EndpointTag } from "../../src/model/ids.ts";
+import type { AppName, BackendTag, EndpointTag } from "../../src/model/ids.ts";
 
 const CODE: CodeRef = { kind: "export", module: "file:///app/iris.ts", export: "Iris", args: [] };
 
@@ -46,6 +47,24 @@ export const setTraffic = (tag: string, traffic: Readonly<Record<string, number>
 
 export const shadowTraffic = (tag: string, backend: string, proportion: number) =>
   ({ kind: "shadowTraffic", tag: tag as EndpointTag, backend: backend as BackendTag, proportion }) as const;
+
+/** One backend of an app as its file says it; `digest` names what its code is at the time. */
+export const appBackend = (config: BackendConfigInput = {}, digest?: string, code: CodeRef = CODE): AppBackend => ({
+  code,
+  config,
+  ...(digest === undefined ? {} : { identity: { digest, from: "kept" } }),
+});
+
+export const appEndpoint = (
+  traffic: Readonly<Record<string, number>>,
+  options: { readonly spec?: Partial<EndpointSpec>; readonly shadows?: Readonly<Record<string, number>> } = {},
+): AppEndpoint => ({ spec: { ...SPEC, ...options.spec }, traffic, shadows: options.shadows ?? {} });
+
+export const deploy = (
+  app: string,
+  backends: Readonly<Record<string, AppBackend>>,
+  endpoints: Readonly<Record<string, AppEndpoint>> = {},
+) => ({ kind: "deploy", app: app as AppName, backends, endpoints }) as const;
 
 export const stop = () => ({ kind: "stop" }) as const;
 export const shutdown = () => ({ kind: "shutdown" }) as const;

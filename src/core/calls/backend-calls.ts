@@ -3,18 +3,17 @@
  * the backend's key is looked at afterwards; here only what is wanted changes.
  */
 import type { Offers } from "../../model/actor.ts";
-import { type BackendConfigInput, resolveBackendConfig, UPDATE_KIND } from "../../model/backend-config.ts";
+import { type BackendConfigInput, resolveBackendConfig } from "../../model/backend-config.ts";
 import type { Call } from "../../model/calls.ts";
 import type { CodeRef } from "../../model/code-ref.ts";
 import { type BackendTag, isName, NAME_RULE } from "../../model/ids.ts";
 import { MAX_BACKEND_BYTES } from "../../model/limits.ts";
 import type { BackendRecord, GoalRecord } from "../../model/records.ts";
+import { changeBackend, hasFailed } from "../backend-change.ts";
 import { changedFields, configProblems, mergeConfig, offerProblems } from "../backend-rules.ts";
 import { isSameValue, utf8Length } from "../canonical.ts";
 import type { Draft } from "../draft.ts";
 import { openAlias, openGoal, openReached } from "../goals.ts";
-import { judgeBackend } from "../judge-goals.ts";
-import { observeReplicas } from "../observed-replica.ts";
 import { ACCEPTED, type CallOutcome, listed, refuse, refuseAll } from "./outcome.ts";
 
 type CallOf<K extends Call["kind"]> = Extract<Call, { readonly kind: K }>;
@@ -36,14 +35,14 @@ export const createBackend = (draft: Draft, call: CallOf<"createBackend">): Call
       deleting: undefined,
       unproven: true,
       goal: call.goalId,
-      app: call.app,
+      app: undefined,
     });
     return ACCEPTED;
   }
   if (existing.deleting !== undefined) return refuseDeleting(existing);
   const difference = differenceOf(existing, call);
   if (difference === undefined) return repeat(draft, existing, call);
-  if (!isFailedCreation(draft, existing) || existing.app !== call.app) {
+  if (!isFailedCreation(draft, existing) || existing.app !== undefined) {
     return refuse(
       "backend-exists",
       `backend "${tag}" exists with ${difference}. Change it with updateBackendConfig, create the new version under another tag and move traffic to it, or delete it first.`,
@@ -76,19 +75,11 @@ export const updateBackendConfig = (draft: Draft, call: CallOf<"updateBackendCon
   const refusal = refuseConfig(tag, config, offersOf(draft, tag)) ?? refuseSize(tag, { code: record.code, config });
   if (refusal !== undefined) return refusal;
 
-  const changed = changedFields(draft.view.config(tag), resolveBackendConfig(config));
-  if (changed.length === 0) return repeat(draft, { ...record, config }, call);
-  const kinds = new Set(changed.map((field) => UPDATE_KIND[field]));
-  // Replicas that could not start hold the old revision's verdict: a new revision lets others take their place.
-  const told = kinds.has("replica") || kinds.has("controller") || hasGivenUpReplicas(draft, tag);
+  const { code, identity } = record;
+  const changed = changeBackend(draft.view, record, { code, identity, config });
+  if (changed === undefined) return repeat(draft, { ...record, config }, call);
   openGoal(draft, call, { kind: "backend", tag, until: "applied" });
-  draft.put("backend", tag, {
-    ...record,
-    config,
-    configRevision: record.configRevision + (told || kinds.has("rolling") ? 1 : 0),
-    rollout: record.rollout + (kinds.has("rolling") ? 1 : 0),
-    goal: call.goalId,
-  });
+  draft.put("backend", tag, { ...changed, goal: call.goalId });
   return ACCEPTED;
 };
 
@@ -139,27 +130,16 @@ const repeat = (
   }
   const until = call.kind === "createBackend" ? "running" : "applied";
   openGoal(draft, call, { kind: "backend", tag: record.tag, until } satisfies GoalRecord["subject"]);
-  // What has failed has failed with this revision, and is tried again with another; its goal may be forgotten by now.
-  const verdict = judgeBackend(
-    record,
-    draft.view.config(record.tag).numReplicas,
-    observeReplicas(draft.view, record.tag),
-  );
-  const again = verdict.kind === "failed" || (current?.state === "failed" && verdict.kind === "pending") ? 1 : 0;
+  const again = hasFailed(draft.view, record) ? 1 : 0;
   draft.put("backend", record.tag, { ...record, goal: call.goalId, configRevision: record.configRevision + again });
   return ACCEPTED;
 };
-
-const hasGivenUpReplicas = (draft: Draft, tag: BackendTag): boolean =>
-  observeReplicas(draft.view, tag).some((replica) => replica.phase === "failed");
 
 /** How an existing backend differs from what a call wants to create; undefined: it does not. */
 const differenceOf = (existing: BackendRecord, call: CallOf<"createBackend">): string | undefined => {
   if (!isSameValue(existing.code, call.code)) return `other code (${describeCode(existing.code)})`;
   const fields = changedFields(resolveBackendConfig(existing.config), resolveBackendConfig(call.config));
-  if (fields.length > 0) return `another value of ${fields.join(", ")}`;
-  if (existing.app === call.app) return undefined;
-  return existing.app === undefined ? "no app as its owner" : `the app "${existing.app}" as its owner`;
+  return fields.length > 0 ? `another value of ${fields.join(", ")}` : undefined;
 };
 
 const describeCode = (code: CodeRef): string =>

@@ -3,7 +3,7 @@
  * anything; routers are told when the endpoint's key is looked at afterwards.
  */
 import type { Call } from "../../model/calls.ts";
-import type { TrafficPolicy } from "../../model/endpoint.ts";
+import type { EndpointSpec, TrafficPolicy } from "../../model/endpoint.ts";
 import { type BackendTag, type EndpointTag, isName, NAME_RULE } from "../../model/ids.ts";
 import type { EndpointRecord, GoalRecord } from "../../model/records.ts";
 import { isSameValue } from "../canonical.ts";
@@ -26,9 +26,9 @@ export const createEndpoint = (draft: Draft, call: CallOf<"createEndpoint">): Ca
   if (refusal !== undefined) return refusal;
   const existing = draft.view.endpoint(tag);
   if (existing !== undefined) {
-    const wanted = { spec, ...policy, app: call.app };
-    const { traffic, shadows, app } = existing;
-    if (isSameValue({ spec: existing.spec, traffic, shadows, app }, wanted)) return repeat(draft, existing, call);
+    const wanted = { spec, ...policy };
+    const { traffic, shadows } = existing;
+    if (isSameValue({ spec: existing.spec, traffic, shadows }, wanted)) return repeat(draft, existing, call);
     return refuse(
       "endpoint-exists",
       `endpoint "${tag}" exists with another ${differenceOf(existing, wanted)}. Change its traffic with setTraffic and shadowTraffic, or delete it first.`,
@@ -38,7 +38,7 @@ export const createEndpoint = (draft: Draft, call: CallOf<"createEndpoint">): Ca
   const taken = refuseTakenRoute(draft, call);
   if (taken !== undefined) return taken;
   openGoal(draft, call, { kind: "endpoint", tag, until: "published" });
-  draft.put("endpoint", tag, { tag, spec, ...policy, revision: 1, goal: call.goalId, app: call.app });
+  draft.put("endpoint", tag, { tag, spec, ...policy, revision: 1, goal: call.goalId, app: undefined });
   return ACCEPTED;
 };
 
@@ -108,20 +108,33 @@ const refuseTag = (tag: string): CallOutcome | undefined =>
     : refuse("tag-invalid", `${JSON.stringify(tag)} cannot be an endpoint's tag: use ${NAME_RULE}.`);
 
 const refuseSpec = ({ tag, spec }: CallOf<"createEndpoint">): CallOutcome | undefined => {
-  if (spec.route !== undefined) {
-    const parsed = parseRoute(spec.route);
-    if (parsed.kind === "invalid") {
-      return refuse("route-invalid", `endpoint "${tag}": route ${JSON.stringify(spec.route)} ${parsed.problem}.`, {
-        endpoint: tag,
-      });
-    }
-  }
-  const problems: string[] = [];
-  if (spec.methods?.length === 0) problems.push("methods is empty. Leave it out to answer all methods.");
+  const [first, ...others] = specProblems(spec);
+  if (first === undefined) return undefined;
+  if (first.code === "route-invalid")
+    return refuse(first.code, `endpoint "${tag}": ${first.sentence}`, { endpoint: tag });
+  return refuseAll(
+    "config-invalid",
+    `endpoint "${tag}"`,
+    [first, ...others].map(({ sentence }) => sentence),
+  );
+};
+
+/** Each sentence begins with the field. */
+export const specProblems = (
+  spec: EndpointSpec,
+): readonly { readonly code: "route-invalid" | "config-invalid"; readonly sentence: string }[] => {
+  const parsed = spec.route === undefined ? undefined : parseRoute(spec.route);
+  const sentences: string[] = [];
+  if (spec.methods?.length === 0) sentences.push("methods is empty. Leave it out to answer all methods.");
   if (spec.timeoutMs !== undefined && !(Number.isFinite(spec.timeoutMs) && spec.timeoutMs > 0)) {
-    problems.push(`timeoutMs must be above 0, got ${spec.timeoutMs}.`);
+    sentences.push(`timeoutMs must be above 0, got ${spec.timeoutMs}.`);
   }
-  return problems.length === 0 ? undefined : refuseAll("config-invalid", `endpoint "${tag}"`, problems);
+  return [
+    ...(parsed?.kind === "invalid"
+      ? [{ code: "route-invalid" as const, sentence: `route ${JSON.stringify(spec.route)} ${parsed.problem}.` }]
+      : []),
+    ...sentences.map((sentence) => ({ code: "config-invalid" as const, sentence })),
+  ];
 };
 
 const refuseShares = (
@@ -164,18 +177,13 @@ const refuseTakenRoute = (draft: Draft, { tag, spec }: CallOf<"createEndpoint">)
   );
 };
 
-const differenceOf = (
-  existing: EndpointRecord,
-  wanted: TrafficPolicy & Pick<EndpointRecord, "spec" | "app">,
-): string => {
+const differenceOf = (existing: EndpointRecord, wanted: TrafficPolicy & Pick<EndpointRecord, "spec">): string => {
   const fields = (Object.keys({ ...existing.spec, ...wanted.spec }) as (keyof EndpointRecord["spec"])[]).filter(
     (field) => !isSameValue(existing.spec[field], wanted.spec[field]),
   );
   const parts: string[] = [...fields];
   if (!isSameValue(existing.traffic, wanted.traffic)) parts.push("traffic");
   if (!isSameValue(existing.shadows, wanted.shadows)) parts.push("shadows");
-  if (existing.app !== wanted.app)
-    parts.push(existing.app === undefined ? "owner" : `owner (the app "${existing.app}")`);
   return parts.join(", ");
 };
 

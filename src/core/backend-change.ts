@@ -1,0 +1,54 @@
+/**
+ * What a change of a backend's record makes of its counters: `configRevision` counts what running replicas must be told, `rollout` what
+ * needs new processes. Both calls that change a backend ask it, so that one change costs the same whoever makes it.
+ */
+import { type BackendConfigInput, resolveBackendConfig, UPDATE_KIND } from "../model/backend-config.ts";
+import type { CodeIdentity, CodeRef } from "../model/code-ref.ts";
+import type { BackendRecord } from "../model/records.ts";
+import { changedFields } from "./backend-rules.ts";
+import { isSameValue } from "./canonical.ts";
+import { judgeBackend } from "./judge-goals.ts";
+import { observeReplicas } from "./observed-replica.ts";
+import type { View } from "./view.ts";
+
+export interface BackendWish {
+  readonly code: CodeRef;
+  /** undefined: nobody has looked; the code that is there stays. */
+  readonly identity: CodeIdentity | undefined;
+  readonly config: BackendConfigInput;
+}
+
+/** The record as wished, its goal left to the caller; undefined: it is so already, defaults filled in. */
+export const changeBackend = (view: View, record: BackendRecord, wish: BackendWish): BackendRecord | undefined => {
+  const fields = changedFields(resolveBackendConfig(record.config), resolveBackendConfig(wish.config));
+  const isNewCode = hasOtherCode(record, wish);
+  const identity = wish.identity ?? (isNewCode ? undefined : record.identity);
+  if (fields.length === 0 && !isNewCode && isSameValue(identity, record.identity)) return undefined;
+  const kinds = new Set(fields.map((field) => UPDATE_KIND[field]));
+  const rolls = kinds.has("rolling") || isNewCode;
+  // Replicas that could not start hold the old revision's verdict: a new revision lets others take their place.
+  const told =
+    kinds.has("replica") || kinds.has("controller") || kinds.has("rolling") || hasGivenUpReplicas(view, record);
+  return {
+    ...record,
+    code: wish.code,
+    identity,
+    config: wish.config,
+    configRevision: record.configRevision + (told ? 1 : 0),
+    rollout: record.rollout + (rolls ? 1 : 0),
+  };
+};
+
+/** Another place or arguments, or another content of the same place. */
+export const hasOtherCode = (record: BackendRecord, wish: Pick<BackendWish, "code" | "identity">): boolean =>
+  !isSameValue(record.code, wish.code) ||
+  (wish.identity !== undefined && wish.identity.digest !== record.identity?.digest);
+
+/** What failed has failed with this revision, and is tried again with another; its goal may be forgotten by now. */
+export const hasFailed = (view: View, record: BackendRecord): boolean => {
+  const verdict = judgeBackend(record, view.config(record.tag).numReplicas, observeReplicas(view, record.tag));
+  return verdict.kind === "failed" || (verdict.kind === "pending" && view.goal(record.goal)?.state === "failed");
+};
+
+const hasGivenUpReplicas = (view: View, { tag }: BackendRecord): boolean =>
+  observeReplicas(view, tag).some((replica) => replica.phase === "failed");
