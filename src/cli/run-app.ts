@@ -49,28 +49,9 @@ const applyPlan = async (
   timeoutMs: number | undefined,
   world: World,
 ): Promise<void> => {
-  const goals = [
-    ...(await Promise.all(
-      plan.backends.map(({ tag, code, config }) =>
-        client.createBackendFrom(tag, { ...code, config, app: plan.name }, { wait: "saved" }),
-      ),
-    )),
-    ...(await Promise.all(
-      plan.endpoints.map(({ tag, endpoint }) =>
-        client.createEndpointFrom(tag, { ...(endpoint as object), app: plan.name }, { wait: "saved" }),
-      ),
-    )),
-  ];
   const progress = progressLine(world);
   try {
-    await Promise.all(
-      goals.map((goal) =>
-        client.waitForGoal(goal.id, {
-          timeoutMs,
-          ...(world.terminal.interactive ? { onProgress: progress.show } : {}),
-        }),
-      ),
-    );
+    await client.deployPlan(plan, { timeoutMs, onProgress: world.terminal.interactive ? progress.show : undefined });
   } finally {
     progress.clear();
   }

@@ -1,5 +1,5 @@
 /**
- * What an app file asks for, as the calls that make it: one createBackend for each backend, one createEndpoint for each endpoint.
+ * What an app file asks for: its backends and endpoints as REST takes them, one by one or together in a deploy.
  * A file whose default export is a function, class, `fetch` object or other single thing is an app of one backend and one endpoint
  * `/*`, both named after the file.
  */
@@ -27,6 +27,12 @@ export const planApp = (file: { readonly url: string; readonly defaultExport: un
     endpoints: [{ tag: stem, endpoint: { route: "/*", backend: stem } }],
   };
 };
+
+/** The plan as the body of one deploy. */
+export const deployBodyOf = ({ backends, endpoints }: AppPlan): object => ({
+  backends: Object.fromEntries(backends.map(({ tag, code, config }) => [tag, { ...code, config }])),
+  endpoints: Object.fromEntries(endpoints.map(({ tag, endpoint }) => [tag, endpoint])),
+});
 
 const planOfApp = (app: AppDefinition, file: { readonly url: string; readonly stem: string }): AppPlan => ({
   name: checkedName(app.name ?? file.stem, "the app's name"),

@@ -24,6 +24,7 @@ import { suggestion } from "../base/did-you-mean.ts";
 import { ServeError } from "../base/serve-error.ts";
 import { CONTROL_RETRY_INTERVAL_MS, SERVING_TIMEOUT_MS } from "../model/limits.ts";
 import type { Status as FullStatus } from "../model/status.ts";
+import { type AppPlan, deployBodyOf } from "./app-plan.ts";
 import { codeBodyOf } from "./code.ts";
 import { Control, type ControlPorts } from "./control.ts";
 
@@ -80,11 +81,7 @@ export class ServeClient<A = unknown> implements Client<A> {
     );
   }
 
-  /** createBackend with a body that is already REST's: app plans come so. */
-  createBackendFrom(tag: string, body: object, wait?: Wait): Promise<Goal> {
-    return this.#change("PUT", tagPath("backends", tag), body, wait);
-  }
-
+  /** createEndpoint with a body that is already REST's. */
   createEndpointFrom(tag: string, body: object, wait?: Wait): Promise<Goal> {
     return this.#change("PUT", tagPath("endpoints", tag), body, wait);
   }
@@ -139,6 +136,12 @@ export class ServeClient<A = unknown> implements Client<A> {
 
   async deploy(_app: App, _wait?: Wait): Promise<Goal> {
     throw notYet("deploy");
+  }
+
+  /** deploy of an app file that another process has read. */
+  deployPlan(plan: AppPlan, wait?: Wait & { readonly onProgress?: ((goal: Goal) => void) | undefined }): Promise<Goal> {
+    const path = `/v1/apps/${encodeURIComponent(plan.name)}`;
+    return this.#control.change({ method: "PUT", path, body: deployBodyOf(plan) }, wait);
   }
 
   async plan(_app: App): Promise<readonly PlannedAction[]> {

@@ -19,6 +19,8 @@ export interface Wait {
   readonly goalId?: string | undefined;
   readonly timeoutMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Hears of the goal while it is pending. */
+  readonly onProgress?: ((goal: Goal) => void) | undefined;
 }
 
 export interface ControlPorts {
@@ -49,7 +51,7 @@ export class Control {
     const idempotencyKey = wait.goalId ?? this.#ports.drawId();
     const goal = (await this.#send({ ...request, idempotencyKey }, { deadline, signal: wait.signal })) as Goal;
     if (wait.wait === "saved") return goal;
-    return this.#settled(goal, { deadline, signal: wait.signal, onProgress: undefined });
+    return this.#settled(goal, { deadline, signal: wait.signal, onProgress: wait.onProgress });
   }
 
   /** Waits until the goal is reached. Throws goal-failed, goal-superseded, goal-pending (time is up), goal-unknown. */

@@ -306,6 +306,8 @@ export const MAX_GOAL_WAIT_MS = 60_000;
 export const MAX_EXCERPT_CHARS = 100;
 /** REST bodies are small configuration. */
 export const MAX_REST_BODY_BYTES = 900_000;
+/** An app in one body: what is too large to be saved is still read, so that the answer names its size. */
+export const MAX_DEPLOY_BODY_BYTES = 4_000_000;
 
 // ── client
 /** Pause before a call that got no answer is sent again; a controller is back within 1 s. */

@@ -2,7 +2,13 @@ import { expect, test } from "vitest";
 import type { z } from "zod";
 import { ServeError } from "../base/serve-error.ts";
 import { problemOf, schemaError } from "./problems.ts";
-import { backendConfigSchema, createBackendSchema, createEndpointSchema, setTrafficSchema } from "./schemas.ts";
+import {
+  backendConfigSchema,
+  createBackendSchema,
+  createEndpointSchema,
+  deploySchema,
+  setTrafficSchema,
+} from "./schemas.ts";
 
 const messageFor = (schema: z.ZodType, body: unknown): string => {
   const parsed = schema.safeParse(body, { reportInput: true });
@@ -51,4 +57,14 @@ test("an error of ours keeps its code, details and status; a bug shows nothing o
   const bug = problemOf(new Error("secret of the house"));
   expect(bug).toMatchObject({ status: 500, code: "internal" });
   expect(JSON.stringify(bug)).not.toContain("secret");
+});
+
+test("a key of one backend of an app is named with its whole path, and with the key that was meant", () => {
+  const message = messageFor(deploySchema, {
+    backends: { "iris:v1": { module: "file:///a.ts", config: { numReplica: 3 } }, "no name": { module: "a.ts" } },
+    endpoints: { iris: { rout: "/", backend: "iris:v1" } },
+  });
+  expect(message).toContain('unknown key "backends.iris:v1.config.numReplica". Did you mean "numReplicas"?');
+  expect(message).toContain("backends.no name");
+  expect(message).toContain('unknown key "endpoints.iris.rout". Did you mean "route"?');
 });

@@ -118,16 +118,19 @@ const cure = (expected: string, input: unknown): string =>
     ? ": remove the quotes"
     : "";
 
-/** Known keys of the object at `path` in a schema; follows objects and wrappers only. */
+/** Known keys of the object at `path` in a schema; follows objects, records and wrappers only. */
 const keysAt = (schema: z.core.$ZodType, path: readonly PropertyKey[]): readonly string[] => {
   let current: unknown = schema;
-  for (const step of path) current = unwrap(current)?.shape?.[String(step)];
+  for (const step of path) {
+    const node = unwrap(current);
+    current = node?.shape?.[String(step)] ?? node?.def?.valueType;
+  }
   return Object.keys(unwrap(current)?.shape ?? {});
 };
 
 interface SchemaNode {
   readonly shape?: Readonly<Record<string, unknown>>;
-  readonly def?: { readonly innerType?: unknown };
+  readonly def?: { readonly innerType?: unknown; readonly valueType?: unknown };
 }
 
 const unwrap = (schema: unknown): SchemaNode | undefined => {

@@ -154,7 +154,7 @@ const refuseOtherMethods = (app: FastifyInstance, methods: ReadonlyMap<string, R
 
 /** What a request is about, for the start of a sentence: `backend "iris:v1"`. */
 const subjectOf = (url: string): string | undefined => {
-  const [, kind, tag] = /^\/v1\/(backend|endpoint)s\/([^/?]+)/.exec(url) ?? [];
+  const [, kind, tag] = /^\/v1\/(backend|endpoint|app)s\/([^/?]+)/.exec(url) ?? [];
   return kind === undefined || tag === undefined ? undefined : `${kind} ${JSON.stringify(excerpt(decodeTag(tag)))}`;
 };
 

@@ -2,12 +2,14 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { z } from "zod";
 import { ServeError } from "../base/serve-error.ts";
+import type { AppEndpoint } from "../model/app.ts";
 import type { BackendConfigInput } from "../model/backend-config.ts";
 import type { Call } from "../model/calls.ts";
 import type { CodeRef } from "../model/code-ref.ts";
 import { resolveEndpoint } from "../model/endpoint.ts";
-import { type BackendTag, type EndpointTag, isGoalId } from "../model/ids.ts";
+import { type AppName, type BackendTag, type EndpointTag, isGoalId } from "../model/ids.ts";
 import type { Json } from "../model/json.ts";
+import { MAX_DEPLOY_BODY_BYTES } from "../model/limits.ts";
 import type { PollRequest } from "../model/longpoll.ts";
 import { excerpt } from "./problems.ts";
 import type { RestOptions } from "./rest.ts";
@@ -98,6 +100,14 @@ export const addRoutes = (app: FastifyInstance, options: RestOptions): void => {
       return change(request, reply, { kind: "shadowTraffic", tag, backend, proportion });
     },
   );
+  app.put(
+    "/v1/apps/:name",
+    { schema: { params: schemas.appParams, body: schemas.deploySchema }, bodyLimit: MAX_DEPLOY_BODY_BYTES },
+    (request, reply) => {
+      const { name } = request.params as { name: AppName };
+      return change(request, reply, deployOf(name, request.body as z.infer<typeof schemas.deploySchema>));
+    },
+  );
   app.post("/v1/stop", (request, reply) => change(request, reply, { kind: "stop" }));
   app.post("/v1/shutdown", (request, reply) => change(request, reply, { kind: "shutdown" }));
 };
@@ -152,6 +162,20 @@ const goalIdOf = (request: FastifyRequest, drawId: () => string) => {
     );
   return id;
 };
+
+const deployOf = (app: AppName, { backends, endpoints }: z.infer<typeof schemas.deploySchema>) => ({
+  kind: "deploy" as const,
+  app,
+  backends: Object.fromEntries(
+    Object.entries(backends).map(([tag, body]) => [
+      tag,
+      { code: codeOf(body), config: (body.config ?? {}) as BackendConfigInput },
+    ]),
+  ),
+  endpoints: Object.fromEntries(
+    Object.entries(endpoints).map(([tag, body]) => [tag, resolveEndpoint(body) as AppEndpoint]),
+  ),
+});
 
 const codeOf = (body: z.infer<typeof schemas.createBackendSchema>): CodeRef => {
   const args = (body.args ?? []) as readonly Json[];

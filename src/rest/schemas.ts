@@ -92,11 +92,16 @@ export const createEndpointSchema = z
     "needs either backend or traffic, not both",
   );
 
+export const deploySchema = z
+  .strictObject({ backends: z.record(tag, createBackendSchema), endpoints: z.record(tag, createEndpointSchema) })
+  .meta({ description: "All that the app has: what it owns and this does not name goes." });
+
 export const setTrafficSchema = z.strictObject({ weights });
 export const shadowTrafficSchema = z.strictObject({ proportion: share });
 
 export const tagParams = z.object({ tag });
 export const shadowParams = z.object({ tag, backend: tag });
+export const appParams = z.object({ name: tag });
 export const goalParams = z.object({ id: z.string() });
 export const targetParams = z.object({ target: z.string() });
 export const deleteQuery = z.strictObject({ force: z.enum(["true", "false"]).optional() });
