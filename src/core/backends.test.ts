@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { createBackend, createEndpoint, deleteBackend, update } from "../../tests/harness/calls.ts";
 import { CoreWorld } from "../../tests/harness/core-world.ts";
 import type { BackendTag } from "../model/ids.ts";
+import type { Json } from "../model/json.ts";
 
 const BOOM = { code: "start-failed", message: "no weights" };
 
@@ -154,6 +155,22 @@ describe("creating a backend", () => {
     expect(new Set(names("b")).size).toBe(500);
     expect(world.goal(id).state).toBe("reached");
     expect(Math.max(...world.decisions.map((decision) => decision.changes.length))).toBeLessThanOrEqual(120);
+  });
+
+  test("a configuration that leaves no room for its row in the same transaction is weighed a few times, not in a loop", () => {
+    world.call(createBackend("b"));
+    world.settle();
+    let weighed = 0;
+    const userConfig = {
+      toJSON: () => {
+        weighed += 1;
+        return "x".repeat(900_000);
+      },
+    } as unknown as Json;
+    const { id } = world.call(update("b", { userConfig }));
+    world.settle();
+    expect(world.goal(id).state).toBe("reached");
+    expect(weighed).toBeLessThan(12);
   });
 
   test("rows with large configurations come in transactions that the store takes", () => {

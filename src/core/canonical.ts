@@ -45,15 +45,7 @@ const half = (text: string, seed: number): string => {
   return (4294967296 * (2097151 & h2) + (h1 >>> 0)).toString(16).padStart(14, "0");
 };
 
+const encoder = new TextEncoder();
+
 /** Bytes of a text in UTF-8. */
-export const utf8Length = (text: string): number => {
-  let bytes = text.length;
-  for (let index = 0; index < text.length; index += 1) {
-    const unit = text.charCodeAt(index);
-    if (unit < 0x80) continue;
-    bytes += unit < 0x800 ? 1 : 2;
-    // A surrogate pair is two units and four bytes.
-    if (unit >= 0xd800 && unit < 0xdc00) index += 1;
-  }
-  return bytes;
-};
+export const utf8Length = (text: string): number => encoder.encode(text).length;

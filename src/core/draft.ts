@@ -41,6 +41,7 @@ export class Draft {
   readonly now: Now;
   readonly keys: Keys;
   readonly dirty = new DirtyKeys();
+  readonly #postponed = new DirtyKeys();
   readonly #changes = new Map<string, PendingChange>();
   readonly #publications = new Map<EndpointTag, Publication>();
   readonly #withdrawals = new Map<ActorName, "withdraw" | "restore">();
@@ -113,6 +114,11 @@ export class Draft {
     if (known === undefined || at < known) this.#wakes.set(key, at);
   }
 
+  /** There is no room for the rest of this key's changes: looks at it again in the next decision, not once more in this one. */
+  postpone(key: DirtyKey): void {
+    this.#postponed.add(key);
+  }
+
   /** Why a thing is not as wanted; undefined: it is. */
   explain(target: string, reason: string | undefined): void {
     this.#reasons.set(target, reason);
@@ -128,6 +134,7 @@ export class Draft {
 
   /** What was decided. The view still holds it: whoever made the draft takes it out by a rollback to 0. */
   finish() {
+    this.dirty.addAll(this.#postponed);
     return {
       changes: [...this.#changes.values()],
       publications: [...this.#publications.values()],

@@ -21,7 +21,7 @@ export const forgetGoals = (draft: Draft): void => {
     }
     if (view.pendingAliasesOf(id).size > 0) continue;
     if (rows >= MAX_ROWS_PER_STEP || !draft.hasRoom(1)) {
-      draft.dirty.add("goals");
+      draft.postpone("goals");
       return;
     }
     draft.delete("goal", id);

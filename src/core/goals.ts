@@ -134,7 +134,7 @@ const settleAliases = (draft: Draft, id: GoalId): void => {
   const { state, supersededBy, error, laggards } = record;
   for (const alias of [...draft.view.pendingAliasesOf(id)]) {
     if (!draft.hasRoom(1)) {
-      draft.dirty.add(`goal/${id}`);
+      draft.postpone(`goal/${id}`);
       return;
     }
     settleGoal(draft, alias, { state, supersededBy, error, laggards });

@@ -109,7 +109,7 @@ const carryOut = (draft: Draft, seen: ObservedBackend, plan: BackendPlan): strin
   const bytes = steps.length + plan.start === 0 ? 0 : rowBytes(seen);
   for (const [index, step] of steps.entries()) {
     if (index >= MAX_ROWS_PER_STEP || !draft.hasRoom(ROWS_RESERVE, bytes)) {
-      draft.dirty.add(`backend/${tag}`);
+      draft.postpone(`backend/${tag}`);
       return undefined;
     }
     step();
@@ -165,7 +165,7 @@ const startReplicas = (
   for (let started = 0; started < count; started += 1) {
     const instance = draft.view.instance();
     if (instance === undefined || started >= MAX_ROWS_PER_STEP || !draft.hasRoom(ROWS_RESERVE, bytes)) {
-      draft.dirty.add(`backend/${record.tag}`);
+      draft.postpone(`backend/${record.tag}`);
       return undefined;
     }
     const placement = placeActor(nodes, config.resources);
@@ -217,7 +217,7 @@ const settle = (draft: Draft, { record }: ObservedBackend): void => {
   const outcome =
     verdict.kind === "failed" ? ({ state: "failed", error: verdict.error } as const) : ({ state: "reached" } as const);
   if (!draft.hasRoom(ROWS_RESERVE)) {
-    draft.dirty.add(`backend/${record.tag}`);
+    draft.postpone(`backend/${record.tag}`);
     return;
   }
   for (const goal of [...view.pendingGoalsOf(`backend/${record.tag}`)]) settleGoal(draft, goal, outcome);

@@ -24,7 +24,7 @@ export const reconcileEndpoint = (draft: Draft, tag: EndpointTag): void => {
   }
   if (verdict.kind === "failed") return;
   if (!draft.hasRoom(goals.length)) {
-    draft.dirty.add(key);
+    draft.postpone(key);
     return;
   }
   const laggards = verdict.laggards.length === 0 ? undefined : verdict.laggards;

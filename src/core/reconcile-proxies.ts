@@ -21,7 +21,7 @@ export const reconcileProxies = (draft: Draft): void => {
   for (const proxy of proxies) {
     if (proxy.intent.kind === "run" || !isGone(view, proxy)) continue;
     if (!draft.hasRoom(ROWS_RESERVE)) {
-      draft.dirty.add("proxies");
+      draft.postpone("proxies");
       return;
     }
     draft.delete("assignment", proxy.actor);
@@ -32,7 +32,7 @@ export const reconcileProxies = (draft: Draft): void => {
   const running = proxies.filter((proxy) => proxy.intent.kind === "run").sort(byAge);
   for (const proxy of surplusOf(running, { wanted, view, instance })) {
     if (!draft.hasRoom(ROWS_RESERVE)) {
-      draft.dirty.add("proxies");
+      draft.postpone("proxies");
       return;
     }
     draft.put("assignment", proxy.actor, { ...proxy, intent: { kind: "drain", timeoutMs: drainTimeoutOf(instance) } });
@@ -78,7 +78,7 @@ const startMissing = (draft: Draft, wanted: ReadonlyMap<NodeName, number>): void
       const instance = view.instance();
       if (instance === undefined) return;
       if (rows >= MAX_ROWS_PER_STEP || !draft.hasRoom(ROWS_RESERVE)) {
-        draft.dirty.add("proxies");
+        draft.postpone("proxies");
         return;
       }
       rows += 1;
