@@ -70,7 +70,9 @@ function cureForOldNode() {
 
 /** For a Node without `execve`: signals and the exit status pass through as if there were one process. */
 function runAsChild(command, args) {
-  var child = childProcess.spawn(command, args, { stdio: "inherit" });
+  // The command watches this process by that name: whoever goes, both go.
+  var env = Object.assign({}, process.env, { MAITRED_LAUNCHER: String(process.pid) });
+  var child = childProcess.spawn(command, args, { stdio: "inherit", env: env });
   // A terminal sends Ctrl-C and hang-up to the child itself; forwarding them as well would be the second signal,
   // the one that ends everything at once.
   var hasTerminal = process.stdin.isTTY || process.stdout.isTTY || process.stderr.isTTY;

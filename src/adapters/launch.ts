@@ -1,7 +1,7 @@
 /**
  * Starts an instance, or finds that it runs: `launchInstance` resolves when its controller answers, and rejects with the reason why it
  * does not. Racing starts meet at the agent's lock: one agent wins, the other start follows it. An instance that is just ending is
- * waited for and started again.
+ * waited for and started again. A start that is called off ends the agent that it has started, and waits for that.
  */
 import type { ChildProcess } from "node:child_process";
 import { statSync } from "node:fs";
@@ -27,20 +27,28 @@ export interface LaunchedInstance {
 
 type Outcome = { readonly kind: "answers"; readonly instanceFile: InstanceFile } | { readonly kind: "again" };
 
-/**
- * The folders must exist (`preparePlaces`). Rejects with `port-in-use`, `state-unwritable`, `schema-newer`, `instance-exists` …
- * @param agentEntry the agent's main file; tests have their own.
- */
+export interface LaunchWait {
+  /** Calls the start off; it rejects with the reason. An agent of somebody else goes on. */
+  readonly signal?: AbortSignal | undefined;
+  /** The agent's main file; tests have their own. */
+  readonly agentEntry?: string;
+}
+
+interface Until {
+  readonly deadline: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** The folders must exist (`preparePlaces`). Rejects with `port-in-use`, `state-unwritable`, `schema-newer`, `instance-exists` … */
 export async function launchInstance(
   launch: AgentLaunch,
-  agentEntry: string = mainFile("agent"),
+  { signal, agentEntry = mainFile("agent") }: LaunchWait = {},
 ): Promise<LaunchedInstance> {
-  const deadline = performance.now() + START_INSTANCE_TIMEOUT_MS;
+  const until: Until = { deadline: performance.now() + START_INSTANCE_TIMEOUT_MS, signal };
   for (let attempt = 1; attempt <= MAX_START_ATTEMPTS_OF_INSTANCE; attempt++) {
+    signal?.throwIfAborted();
     const alreadyRunning = isLockHeld(runFiles(launch.runDir).lock);
-    const outcome = alreadyRunning
-      ? await followAgent(launch, deadline)
-      : await startAgent(launch, agentEntry, deadline);
+    const outcome = alreadyRunning ? await followAgent(launch, until) : await startAgent(launch, agentEntry, until);
     if (outcome.kind === "answers") return { instanceFile: outcome.instanceFile, alreadyRunning };
   }
   throw new ServeError(
@@ -51,11 +59,12 @@ export async function launchInstance(
 }
 
 /** Somebody's agent holds the lock. */
-async function followAgent(launch: AgentLaunch, deadline: number): Promise<Outcome> {
+async function followAgent(launch: AgentLaunch, { deadline, signal }: Until): Promise<Outcome> {
   const { lock, instance } = runFiles(launch.runDir);
   const follower = new LeaderFollower(launch.runDir);
   try {
     while (performance.now() < deadline) {
+      signal?.throwIfAborted();
       if (!isLockHeld(lock)) return { kind: "again" };
       const file = readJson<InstanceFile>(instance);
       if (file !== undefined && file.name !== launch.instance) throw occupied(launch, file);
@@ -70,7 +79,7 @@ async function followAgent(launch: AgentLaunch, deadline: number): Promise<Outco
   throw silent(launch);
 }
 
-async function startAgent(launch: AgentLaunch, agentEntry: string, deadline: number): Promise<Outcome> {
+async function startAgent(launch: AgentLaunch, agentEntry: string, { deadline, signal }: Until): Promise<Outcome> {
   const { instance } = runFiles(launch.runDir);
   const stale = markOf(instance);
   const child = spawnAgent({
@@ -84,6 +93,7 @@ async function startAgent(launch: AgentLaunch, agentEntry: string, deadline: num
   const follower = new LeaderFollower(launch.runDir);
   try {
     while (performance.now() < deadline) {
+      if (signal?.aborted) return await callOff(launch, child, signal);
       if (hasEnded(child)) return outcomeOf(launch, child);
       const file = markOf(instance) === stale ? undefined : readJson<InstanceFile>(instance);
       if (file !== undefined && file.agentPid !== child.pid) return giveWay(launch, child);
@@ -96,6 +106,15 @@ async function startAgent(launch: AgentLaunch, agentEntry: string, deadline: num
   }
   child.kill("SIGTERM");
   throw silent(launch);
+}
+
+/** The agent clears away what it has begun; whoever will not wait for that ends this process. */
+async function callOff(launch: AgentLaunch, child: ChildProcess, signal: AbortSignal): Promise<never> {
+  child.kill("SIGTERM");
+  while (!hasEnded(child)) await sleep(START_LOOK_INTERVAL_MS);
+  takeStartFailure(launch.runDir, child.pid!);
+  removeIfEmpty(launch.runDir);
+  throw signal.reason;
 }
 
 /** Another start was faster; the agent that was started here ends as soon as it sees the lock taken. */

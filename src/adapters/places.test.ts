@@ -3,7 +3,7 @@ import { chmod, mkdir, mkdtemp, realpath, rm, stat, symlink, writeFile } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { runFiles } from "../model/places.ts";
+import { runFiles, stateFiles } from "../model/places.ts";
 import { chooseInstance, listInstances } from "./find-instance.ts";
 import { tryAcquireLock } from "./kernel-lock.ts";
 import { preparePlaces, runDirOf } from "./places.ts";
@@ -87,6 +87,30 @@ it("takes back the folders that it made, not what was there or what was put into
   await writeFile(join(kept.runDir, "instance"), "");
   kept.abandon();
   expect([found, kept.runDir].map((path) => existsSync(path))).toEqual([true, true]);
+});
+
+it("clears what an agent has left that was ended before it began, and nothing that is saved", async () => {
+  const { stateDir, runDir, abandon } = prepare();
+  const { logs, launch } = stateFiles(stateDir);
+  const leave = async () => {
+    await mkdir(logs, { recursive: true });
+    await writeFile(join(logs, "agent.log"), "");
+    await mkdir(runDir, { recursive: true });
+    await writeFile(runFiles(runDir).lock, "");
+  };
+  await leave();
+  await writeFile(launch, "{}");
+  abandon();
+  expect([logs, launch, runDir].map((path) => existsSync(path))).toEqual([true, true, false]);
+  await rm(launch);
+  await leave();
+  const lock = tryAcquireLock(runFiles(runDir).lock);
+  abandon();
+  expect([logs, runDir].map((path) => existsSync(path))).toEqual([true, true]);
+  lock?.removeAndRelease();
+  await leave();
+  abandon();
+  expect([stateDir, runDir].filter((path) => existsSync(path))).toEqual([]);
 });
 
 it("finds the only living instance, wants a name when there are two, and lists what it knows", async () => {

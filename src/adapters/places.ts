@@ -6,13 +6,14 @@
  * Both are 0700 and ours, or refused.
  */
 import { createHash } from "node:crypto";
-import { mkdtempSync, realpathSync } from "node:fs";
+import { existsSync, mkdtempSync, realpathSync, rmSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { basename, join, resolve } from "node:path";
 import { messageOf, ServeError } from "../base/serve-error.ts";
 import { isName, NAME_RULE } from "../model/ids.ts";
 import { MAX_SOCKET_PATH_BYTES } from "../model/limits.ts";
 import { runFiles, stateFiles } from "../model/places.ts";
+import { tryAcquireLock } from "./kernel-lock.ts";
 import { ensurePrivateFolder, removeIfEmpty, unusable } from "./private-folder.ts";
 
 export type Env = Readonly<Record<string, string | undefined>>;
@@ -32,7 +33,7 @@ export interface PlacesWish {
 }
 
 export interface PreparedPlaces extends Places {
-  /** Takes back what was made, for whoever starts nothing there. What somebody has put into it since stays. */
+  /** Takes back what was made, after a start that did not succeed. What is saved, or what somebody else is at work on, stays. */
   abandon(): void;
 }
 
@@ -42,7 +43,6 @@ export function preparePlaces(wish: PlacesWish): PreparedPlaces {
     throw new ServeError("tag-invalid", `instance name "${wish.instance}" is not a name: use ${NAME_RULE}.`);
   }
   const made: string[] = [];
-  const abandon = () => made.forEach(removeIfEmpty);
   try {
     const state =
       wish.life === "mine"
@@ -53,11 +53,22 @@ export function preparePlaces(wish: PlacesWish): PreparedPlaces {
     refuseLongPath(runDir);
     ensurePrivateFolder(runRoot(wish.env));
     if (ensurePrivateFolder(runDir) === "made") made.push(runDir);
-    return { stateDir: state.path, runDir, abandon };
+    const places = { stateDir: state.path, runDir };
+    return { ...places, abandon: () => abandon(places, made) };
   } catch (error) {
-    abandon();
+    made.forEach(removeIfEmpty);
     throw error;
   }
+}
+
+/** An agent that was ended before it could begin has left its log and its lock. */
+function abandon({ stateDir, runDir }: Places, made: readonly string[]): void {
+  const { launch, store, tombstone, logs } = stateFiles(stateDir);
+  const lock = existsSync(runDir) ? tryAcquireLock(runFiles(runDir).lock) : undefined;
+  const isSaved = [launch, store, tombstone].some((path) => existsSync(path));
+  if (lock !== undefined && !isSaved) rmSync(logs, { recursive: true, force: true });
+  lock?.removeAndRelease();
+  made.forEach(removeIfEmpty);
 }
 
 /** The folder must exist: its real path counts. */

@@ -9,6 +9,7 @@
 import { assertNever } from "../base/assert.ts";
 import { isServeError, ServeError } from "../base/serve-error.ts";
 import {
+  KILL_WAIT_MS,
   LIVENESS_INTERVAL_MS,
   LOG_LOOK_INTERVAL_MS,
   MAX_FIRST_CONTROLLER_DEATHS,
@@ -49,6 +50,8 @@ export class Agent {
   /** A phase `stopped` from before this start is about to be resumed. */
   #mayBeStopped: boolean;
   #hasLed = false;
+  /** Processes of an earlier life go on, whatever becomes of this start. */
+  #hasAdopted = false;
   #foreignLeader: Leader | undefined;
 
   constructor(ports: AgentPorts, settings: AgentSettings) {
@@ -77,9 +80,13 @@ export class Agent {
     return end;
   }
 
-  /** SIGTERM: drains this node; its state is kept for the next start, unless the instance lives only with its program. */
+  /**
+   * SIGTERM. A start that somebody waits for is called off, as if it had failed. Later it drains this node; its state is kept for the
+   * next start, unless the instance lives only with its program.
+   */
   requestEnd(): void {
-    this.#end({ pace: "drain", state: this.#settings.launch.owner === undefined ? "kept" : "erased" });
+    if (this.#isStarting()) this.#over.resolve({ kind: "start-failed", error: this.#calledOff() });
+    else this.#end({ pace: "drain", state: this.#isDetached() ? "kept" : "erased" });
   }
 
   /** A second SIGTERM: nothing is waited for. */
@@ -102,7 +109,8 @@ export class Agent {
     const parts = this.#assemble(instanceId, isNew);
 
     parts.supervisor.adoptLocal();
-    parts.keeper.adopt();
+    const hasController = parts.keeper.adopt();
+    this.#hasAdopted = hasController || parts.supervisor.countLiving("all") > 0;
     if (launch.resume) await this.#openWantedPort(parts, record);
     folders.writeLaunch({ ...this.#settings.start, launch: { ...launch, resume: false }, instanceId, createdAt });
     await this.#ports.links.start(parts.desk);
@@ -173,10 +181,9 @@ export class Agent {
     if (wanted.location !== "none") await listeners.ensure(wanted);
   }
 
-  /** A start that a person waits for fails when its controller cannot run; later, or with actors to look after, the agent goes on trying. */
+  /** A start that a person waits for fails when its controller cannot run; later, or with adopted processes, the agent goes on trying. */
   #judgeStart({ beforeFirstLead, failure }: ControllerDeaths): void {
-    const isStarting = this.#settings.launch.resume && !this.#hasLed && !this.#isEnding;
-    if (!isStarting || this.#parts!.supervisor.countLiving("all") > 0) return;
+    if (!this.#isStarting() || this.#hasAdopted) return;
     if (failure !== undefined && !failure.retryable) this.#over.resolve({ kind: "start-failed", error: failure });
     else if (beforeFirstLead >= MAX_FIRST_CONTROLLER_DEATHS) {
       const why = failure?.message ?? "Its log says why";
@@ -186,6 +193,15 @@ export class Agent {
       );
       this.#over.resolve({ kind: "start-failed", error });
     }
+  }
+
+  /** No controller has led yet, and whoever has started this agent waits for one. */
+  #isStarting(): boolean {
+    return this.#settings.launch.resume && !this.#hasLed && !this.#isEnding;
+  }
+
+  #calledOff(): ServeError {
+    return new ServeError("interrupted", `the start of instance "${this.#settings.launch.instance}" was called off.`);
   }
 
   async #finish(over: Over, isNew: boolean): Promise<AgentEnd> {
@@ -204,10 +220,15 @@ export class Agent {
 
   async #clearFailedStart(isNew: boolean): Promise<"nothing" | "processes"> {
     const { folders } = this.#ports;
-    await this.#parts?.keeper.end(0);
-    await this.#parts?.session.stop();
-    this.#parts?.supervisor.stop();
-    if ((this.#parts?.supervisor.countLiving("all") ?? 0) > 0) return "processes";
+    const { keeper, supervisor, session } = this.#parts ?? {};
+    await keeper?.end(0);
+    if (!this.#hasAdopted) {
+      supervisor?.killAll();
+      await supervisor?.untilGone("all", KILL_WAIT_MS);
+    }
+    await session?.stop();
+    supervisor?.stop();
+    if ((supervisor?.countLiving("all") ?? 0) > 0) return "processes";
     if (isNew) folders.removeState();
     folders.clearRun();
     return "nothing";
@@ -216,7 +237,6 @@ export class Agent {
   // ── news
 
   #onPhase(phase: InstanceRecord["phase"] | "gone"): void {
-    const { owner } = this.#settings.launch;
     switch (phase) {
       case "running":
         this.#mayBeStopped = false;
@@ -226,7 +246,7 @@ export class Agent {
         return;
       case "stopped":
         if (this.#mayBeStopped) return;
-        this.#end({ pace: "stopped", state: owner === undefined ? "kept" : "erased" });
+        this.#end({ pace: "stopped", state: this.#isDetached() ? "kept" : "erased" });
         return;
       case "erasing":
         this.#end({ pace: "drain", state: "erased" });
@@ -319,7 +339,11 @@ export class Agent {
   }
 
   #isOwnerGone(): boolean {
-    const { owner } = this.#settings.launch;
-    return owner !== undefined && !this.#ports.processes.isAlive(owner);
+    const { owners } = this.#settings.launch;
+    return owners.some((owner) => !this.#ports.processes.isAlive(owner));
+  }
+
+  #isDetached(): boolean {
+    return this.#settings.launch.owners.length === 0;
   }
 }

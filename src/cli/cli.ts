@@ -54,4 +54,4 @@ Examples:
   maitred traffic set iris iris:v1=90% iris:v2=10%
   maitred status
 
-Exit status: 0 done, 1 failed, 2 usage, 3 still pending at --timeout, 4 no such instance.`;
+Exit status: 0 done, 1 failed, 2 usage, 3 not done at --timeout, 4 no such instance.`;

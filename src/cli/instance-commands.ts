@@ -37,10 +37,15 @@ Examples:
   PORT=9000 maitred run ./app.ts --proxies 2`,
     )
     .action(async (file: string, flags: HttpFlags & { instance?: string; timeout?: string }) => {
+      const http = httpOf(flags);
+      if (http.proxiesPerNode === 0) {
+        const cure = "For handles alone there is a detached instance: maitred start --proxies 0.";
+        throw new ServeError("usage", `run answers HTTP, and needs a proxy for it. ${cure}`);
+      }
       outcome.status = await runApp(world, {
         file,
         instance: flags.instance,
-        http: httpOf(flags),
+        http,
         timeoutMs: timeoutOf(flags),
       });
     });

@@ -1,4 +1,5 @@
 /** `maitred start`: a detached instance. One that runs already is answered as it is, or refused when it was asked for otherwise. */
+import { once } from "node:events";
 import { type Command, Option } from "commander";
 import { ServeError } from "../base/serve-error.ts";
 import type { ApiListener } from "../model/launch.ts";
@@ -43,22 +44,23 @@ const start = async ({ world }: Common, flags: StartFlags): Promise<void> => {
     http: httpOf(flags),
     api: flags.api === undefined ? undefined : parseListener(flags.api),
   };
-  const { client, instance, alreadyRunning, api } = await world.launch({
-    instance: flags.instance,
-    stateDir: flags.stateDir,
-    ...wanted,
-    life: "detached",
-  });
+  const interrupted = world.interruption();
+  const { client, instance, alreadyRunning, api } = await world.launch(
+    { instance: flags.instance, stateDir: flags.stateDir, ...wanted, life: "detached" },
+    interrupted,
+  );
   try {
-    await client.untilServing();
-    const { urls } = client;
+    // It runs: an interruption only ends the wait for a proxy.
+    await Promise.race([client.untilServing(), once(interrupted, "abort")]);
     const http = await client.getHttpConfig();
+    const { urls } = client;
     if (alreadyRunning) refuseOther(instance.name, { wanted, http, api });
     const answer = { instance: instance.name, stateDir: instance.stateDir, alreadyRunning, urls };
     if (flags.json) return world.terminal.out(`${JSON.stringify(answer)}\n`);
     const paint = paintOf(world.terminal);
-    const where =
-      urls.length > 0 ? urls.join(" ") : "with no proxy: nothing answers HTTP, only handles reach endpoints";
+    const none =
+      http.proxiesPerNode === 0 ? "nothing answers HTTP, only handles reach endpoints" : "no proxy listens yet";
+    const where = urls.length > 0 ? urls.join(" ") : `(${none})`;
     world.terminal.out(
       `${paint.green(alreadyRunning ? "runs already" : "started")} ${instance.name} ${where}\n${paint.dim(`state in ${instance.stateDir}`)}\n`,
     );

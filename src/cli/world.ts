@@ -41,20 +41,21 @@ export interface World {
   defaultStateDir(instance: string): string;
   /** The state folder of the instance that is meant, also of one that is stopped. Throws as `connect`. */
   findStateDir(choice: Choice): Promise<string>;
-  /** Resolves when the instance's controller answers. */
-  launch(options: LaunchOptions): Promise<Launched>;
+  /** Resolves when the instance's controller answers. An instance that is not there when the signal comes is not left behind. */
+  launch(options: LaunchOptions, signal: AbortSignal): Promise<Launched>;
   /** Loads an app file in a process of its own. */
-  probe(file: string): Promise<AppPlan>;
+  probe(file: string, signal: AbortSignal): Promise<AppPlan>;
   /** Text of a file, undefined when there is none. */
   readText(path: string): Promise<string | undefined>;
   /** The processes that have a log file: all, or those that `of` means. */
   loggingProcesses(options: Pick<LogOptions, "stateDir" | "of">): Promise<readonly string[]>;
   /** Lines of log files, oldest first; with `follow` until a signal, or until nobody reads them any more. */
   logs(options: LogOptions, onLine: (line: string) => void): Promise<void>;
-  /** Calls back at SIGINT, SIGTERM, SIGHUP. */
-  onSignal(callback: (signal: string) => void): void;
-  /** Ends this process at once. */
-  exitNow(status: number): never;
+  /**
+   * From its first use on SIGINT, SIGTERM and SIGHUP do not end this process: the first of them aborts the signal, for the reason
+   * `interrupted`; the second ends the process at once.
+   */
+  interruption(): AbortSignal;
 }
 
 export interface LogOptions {

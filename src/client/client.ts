@@ -37,7 +37,7 @@ export interface ClientPorts extends ControlPorts {
   /** Ends router and links of this process. */
   readonly disconnect: () => Promise<void>;
   /** Resolves when nothing of the instance is left on this machine. */
-  readonly untilGone: () => Promise<void>;
+  readonly untilGone: (signal?: AbortSignal) => Promise<void>;
   /** This client started the instance and it is not detached. */
   readonly owned: boolean;
 }
@@ -56,9 +56,9 @@ export class ServeClient<A = unknown> implements Client<A> {
   }
 
   /** Resolves when the instance has answered. */
-  static async connect<A>(ports: ClientPorts): Promise<ServeClient<A>> {
+  static async connect<A>(ports: ClientPorts, signal?: AbortSignal): Promise<ServeClient<A>> {
     const client = new ServeClient<A>(ports);
-    client.#urls = (await client.#control.read<FullStatus>("/v1/status")).urls;
+    client.#urls = (await client.#control.read<FullStatus>("/v1/status", signal)).urls;
     return client;
   }
 
@@ -92,17 +92,18 @@ export class ServeClient<A = unknown> implements Client<A> {
     const giveUp = clock.now() + SERVING_TIMEOUT_MS;
     const { location, proxiesPerNode } = await this.getHttpConfig();
     if (location === "none" || proxiesPerNode === 0) return;
-    while (this.#urls.length === 0 && clock.now() < giveUp) {
+    for (;;) {
+      await this.status();
+      if (this.#urls.length > 0 || clock.now() >= giveUp) return;
       await new Promise<void>((resolve) => {
         clock.after(CONTROL_RETRY_INTERVAL_MS, resolve);
       });
-      await this.status();
     }
   }
 
   /** Resolves when nothing of the instance is left on this machine. */
-  untilGone(): Promise<void> {
-    return this.#ports.untilGone();
+  untilGone(signal?: AbortSignal): Promise<void> {
+    return this.#ports.untilGone(signal);
   }
 
   updateBackendConfig<T = unknown>(tag: string, config: Partial<BackendConfig<T>>, wait?: Wait): Promise<Goal> {

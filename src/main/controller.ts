@@ -14,10 +14,11 @@ import { leaveStartFailure } from "../adapters/start-failure.ts";
 import { createSystemClock } from "../adapters/system-clock.ts";
 import { createSystemRandom } from "../adapters/system-random.ts";
 import { ensureToken } from "../adapters/token-file.ts";
+import { messageOf, ServeError } from "../base/serve-error.ts";
 import { Controller } from "../controller/controller.ts";
 import type { Address } from "../model/actor.ts";
 import type { InstanceId, InstanceName, NodeName } from "../model/ids.ts";
-import type { ControllerLaunch } from "../model/launch.ts";
+import type { ApiListener, ControllerLaunch } from "../model/launch.ts";
 import { DIAL_INTERVAL_MS, ERASED_LINGER_MS } from "../model/limits.ts";
 import { runFiles, stateFiles } from "../model/places.ts";
 import type { Log } from "../ports/log.ts";
@@ -123,8 +124,21 @@ const listen = async (
   const token = ensureToken(stateFiles(stateDir).token);
   const hosts = [api.host, "localhost", "127.0.0.1", "::1"];
   const remote = await createRestServer({ ...options, tcp: { token, hosts } });
-  log.info("api-listening", { url: await remote.listen(api) });
+  const url = await remote.listen(api).catch((cause: unknown) => {
+    throw notListening(api, cause);
+  });
+  log.info("api-listening", { url });
   return [local, remote];
+};
+
+const notListening = ({ host, port }: ApiListener, cause: unknown): ServeError => {
+  if ((cause as NodeJS.ErrnoException).code === "EADDRINUSE") {
+    const cure = "Choose another with --api, or end what listens there.";
+    return new ServeError("port-in-use", `port ${port} of ${host}, for REST, is already in use. ${cure}`, { cause });
+  }
+  return new ServeError("config-invalid", `--api ${host}:${port} cannot be listened on: ${messageOf(cause)}.`, {
+    cause,
+  });
 };
 
 /** Atomically, so that nobody finds no link. */

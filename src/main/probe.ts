@@ -1,16 +1,25 @@
 /**
  * Loads an app file in a process of its own and says what it asks for: one JSON line on file descriptor 3, `{ plan }` or
- * `{ error: { code, message } }`. User code may do what it likes at import; it cannot hurt the command that asked.
- * argv[2] = path of the app file.
+ * `{ error: { code, message } }`. User code may do what it likes at import; it cannot hurt the command that asked. When that command
+ * goes, so does this process: descriptor 4 ends. argv[2] = path of the app file.
  */
 import { writeSync } from "node:fs";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
+import { Worker } from "node:worker_threads";
 import { nodeModuleLoader } from "../adapters/module-loader.ts";
 import { toErrorBody } from "../base/serve-error.ts";
 import { planApp } from "../client/client.ts";
 
 const ANSWER_FD = 3;
+
+/** A thread of its own: user code may never let go of this one. */
+const WATCH = `
+  const { Socket } = require("node:net");
+  const held = new Socket({ fd: 4, readable: true, writable: false });
+  const end = () => process.kill(process.pid, "SIGKILL");
+  held.on("end", end).on("error", end).resume();
+`;
 
 const probe = async (path: string): Promise<object> => {
   try {
@@ -23,7 +32,12 @@ const probe = async (path: string): Promise<object> => {
   }
 };
 
+new Worker(WATCH, { eval: true }).unref();
 void probe(process.argv[2] ?? "").then((answer) => {
-  writeSync(ANSWER_FD, `${JSON.stringify(answer)}\n`);
+  try {
+    writeSync(ANSWER_FD, `${JSON.stringify(answer)}\n`);
+  } catch {
+    // Nobody waits any more (EPIPE).
+  }
   process.exit(0); // user code may hold timers and sockets open
 });

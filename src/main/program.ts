@@ -16,11 +16,11 @@ import { readJson } from "../adapters/whole-files.ts";
 import type { Client, ConnectOptions, StartOptions } from "../api/api.ts";
 import { ServeError } from "../base/serve-error.ts";
 import type { Launched, LaunchOptions } from "../cli/cli.ts";
-import { ServeClient } from "../client/client.ts";
+import { type ClientPorts, ServeClient } from "../client/client.ts";
 import { httpProblems } from "../core/http-rules.ts";
 import type { SavedLaunch } from "../model/launch.ts";
 import { GONE_INTERVAL_MS } from "../model/limits.ts";
-import { type InstanceFile, runFiles, stateFiles } from "../model/places.ts";
+import { type InstanceFile, type ProcessIdentity, runFiles, stateFiles } from "../model/places.ts";
 import { openProgramHandles } from "./program-handles.ts";
 
 export const startInstance = async (options: StartOptions): Promise<Client> => {
@@ -32,6 +32,7 @@ export const startInstance = async (options: StartOptions): Promise<Client> => {
     stateDir: options.stateDir,
     api: undefined,
     life,
+    ownedWith: [],
     env: process.env,
   });
   await client.untilServing();
@@ -44,41 +45,58 @@ export const connectInstance = async (options: ConnectOptions): Promise<Client> 
 };
 
 export interface LaunchWish extends LaunchOptions {
+  /** Whose end is this process's own: an instance that is `mine` is theirs too. */
+  readonly ownedWith: readonly ProcessIdentity[];
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
-export const launchAndConnect = async (wish: LaunchWish): Promise<Launched> => {
+export const launchAndConnect = async (wish: LaunchWish, signal?: AbortSignal): Promise<Launched> => {
   const problems = httpProblems(wish.http);
   if (problems.length > 0) throw new ServeError("config-invalid", problems.join(" "));
   const { abandon, ...places } = preparePlaces(wish);
-  const launched = launchInstance({
-    instance: wish.instance,
-    node: "local",
-    ...places,
-    http: wish.http,
-    owner: wish.life === "mine" ? processHost().self : undefined,
-    output: wish.life === "mine" ? "inherit" : "files",
-    resume: true,
-    execArgv: process.execArgv,
-    api: wish.api,
-  });
+  const launched = launchInstance(
+    {
+      instance: wish.instance,
+      node: "local",
+      ...places,
+      http: wish.http,
+      owners: wish.life === "mine" ? [processHost().self, ...wish.ownedWith] : [],
+      output: wish.life === "mine" ? "inherit" : "files",
+      resume: true,
+      execArgv: process.execArgv,
+      api: wish.api,
+    },
+    { signal },
+  );
   const { instanceFile, alreadyRunning } = await launched.catch((error: unknown) => {
     abandon();
+    const isKept = existsSync(stateFiles(places.stateDir).launch) && !isLockHeld(runFiles(places.runDir).lock);
+    if (signal?.aborted && isKept) throw stoppedInTheMiddle(wish.instance, places.stateDir);
     throw error;
   });
-  const client = await connectTo({ file: instanceFile, ...places }, wish.life === "mine" ? "owned" : "guest");
+  const isMine = wish.life === "mine";
+  // A detached instance has begun by now, whatever becomes of whoever has started it.
+  const client = await connectTo(
+    { file: instanceFile, ...places },
+    isMine ? "owned" : "guest",
+    isMine ? signal : undefined,
+  );
   const api = readJson<SavedLaunch>(stateFiles(places.stateDir).launch)?.launch.api;
   return { instance: instanceFile, alreadyRunning, api, client };
 };
 
-export const connectTo = (living: LivingInstance, as: "owned" | "guest" = "guest"): Promise<ServeClient> => {
+export const connectTo = (
+  living: LivingInstance,
+  as: "owned" | "guest" = "guest",
+  signal?: AbortSignal,
+): Promise<ServeClient> => {
   const { file, runDir } = living;
   const run = runFiles(runDir);
   const clock = createSystemClock();
   const random = createSystemRandom();
   const handles = openProgramHandles({ runDir, instanceId: file.id, clock, random });
   const isGone = (): boolean => !existsSync(run.instance) && !isLockHeld(run.lock);
-  return ServeClient.connect({
+  const ports: ClientPorts = {
     transport: createHttpControlTransport({ kind: "unix", path: run.controllerLink }),
     clock,
     drawId: () => random.id(),
@@ -86,19 +104,26 @@ export const connectTo = (living: LivingInstance, as: "owned" | "guest" = "guest
     instance: file.name,
     handle: handles.handle,
     disconnect: handles.close,
-    untilGone: async () => {
+    untilGone: async (goneSignal) => {
       // The agent ends last, a moment after it has let go of everything: it is the process to wait for.
       let agentPid = file.agentPid;
       while (!isGone()) {
         agentPid = readJson<InstanceFile>(run.instance)?.agentPid ?? agentPid;
-        await sleep(GONE_INTERVAL_MS);
+        await sleep(GONE_INTERVAL_MS, undefined, { signal: goneSignal });
       }
       const agent = agentPid === undefined ? undefined : processHost().identityOf(agentPid);
       while (agent !== undefined && processHost().isAlive(agent) && isGone()) await sleep(GONE_INTERVAL_MS);
     },
     owned: as === "owned",
-  });
+  };
+  return ServeClient.connect(ports, signal);
 };
+
+const stoppedInTheMiddle = (instance: string, stateDir: string): ServeError =>
+  new ServeError(
+    "interrupted",
+    `the start was interrupted; instance "${instance}" is stopped, and its state is kept in ${stateDir} for the next start.`,
+  );
 
 const connectByAddress = (address: string, token: string | undefined): Promise<ServeClient> => {
   if (token === undefined)

@@ -28,8 +28,9 @@ import type { NodeLock } from "../ports/node-lock.ts";
 /** `programs`: what it starts. Never returns. */
 export async function runAgent(launch: AgentLaunch, programs: Entries): Promise<never> {
   process.title = `maitred agent ${launch.instance}`;
+  const endedBy = catchEndSignals();
   try {
-    process.exit(await holdLockAndRun(launch, programs));
+    process.exit(await holdLockAndRun(launch, { programs, endedBy }));
   } catch (error) {
     console.error(isServeError(error) ? error.message : error);
     if (launch.resume) leaveStartFailure(launch.runDir, error);
@@ -38,7 +39,10 @@ export async function runAgent(launch: AgentLaunch, programs: Entries): Promise<
 }
 
 /** Answers the exit status. Whoever is still alive when it is not 0 goes on without this agent. */
-async function holdLockAndRun(launch: AgentLaunch, programs: Entries): Promise<number> {
+async function holdLockAndRun(
+  launch: AgentLaunch,
+  { programs, endedBy }: { readonly programs: Entries; readonly endedBy: (agent: Agent) => void },
+): Promise<number> {
   ensurePrivateFolder(launch.runDir);
   const lock = tryAcquireLock(runFiles(launch.runDir).lock);
   if (lock === undefined) {
@@ -47,7 +51,7 @@ async function holdLockAndRun(launch: AgentLaunch, programs: Entries): Promise<n
     return 1;
   }
   const agent = new Agent(portsOf(launch, programs, lock), settingsOf(launch));
-  endOnSignals(agent);
+  endedBy(agent);
   const end = await agent.run();
   if (end.kind === "lock-lost") return 1;
   if (end.kind === "start-failed") leaveStartFailure(launch.runDir, end.error);
@@ -94,16 +98,22 @@ const settingsOf = (launch: AgentLaunch): AgentSettings => ({
   host: { hostname: hostname(), cpus: availableParallelism(), memoryBytes: totalmem() },
 });
 
-function endOnSignals(agent: Agent): void {
+/** From now on; what comes before there is an agent is told to it then. The answer says which one. */
+function catchEndSignals(): (agent: Agent) => void {
   let signals = 0;
+  let running: Agent | undefined;
   const onSignal = () => {
-    signals++;
-    if (signals === 1) agent.requestEnd();
+    signals += 1;
+    if (signals === 1) running?.requestEnd();
     else {
-      agent.killEverything();
+      running?.killEverything();
       process.exit(1);
     }
   };
   process.on("SIGTERM", onSignal);
   process.on("SIGINT", onSignal);
+  return (agent) => {
+    running = agent;
+    if (signals > 0) agent.requestEnd();
+  };
 }

@@ -91,6 +91,11 @@ export const ERROR_CODES = {
   "unauthorized": entry(401, "The token is missing or wrong."),
   "origin-refused": entry(403, "The Origin or Host of this request is not allowed."),
   "controller-unavailable": entry(503, "No controller answers.", true),
+  "interrupted": entry(499, "A signal came before the command was done; what it had started has been ended."),
+  "run-timeout": entry(
+    504,
+    "An app that `maitred run` starts did not serve within --timeout; what had been started has been ended.",
+  ),
   "usage": entry(400, "The command line is wrong."),
   "not-implemented": entry(501, "This version does not do that yet."),
   "internal": entry(500, "A bug in maitred."),

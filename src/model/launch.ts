@@ -13,8 +13,8 @@ export interface AgentLaunch {
   readonly runDir: string;
   /** Wanted HTTP options; they replace the saved ones only where given. */
   readonly http: Partial<HttpConfig>;
-  /** A non-detached instance ends, and is erased, when this process goes. */
-  readonly owner: ProcessIdentity | undefined;
+  /** The instance ends, and is erased, when one of these processes goes. None = it is detached. */
+  readonly owners: readonly ProcessIdentity[];
   /** `files`: stdout and stderr of every process go to log files; `inherit`: to the agent's own. */
   readonly output: "files" | "inherit";
   /** Started by `start` or `run`: a stopped instance runs again. A rescue never resumes. */

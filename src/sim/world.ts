@@ -160,7 +160,7 @@ export class World {
       stateDir: node.stateDir,
       runDir: node.runDir,
       http: { host: "127.0.0.1", port: 8000, location: "every", proxiesPerNode: 2 },
-      owner: undefined,
+      owners: [],
       output: "files",
       resume: true,
       execArgv: [],

@@ -91,7 +91,7 @@ it("finishes a shutdown that was cut off before it starts anew", async () => {
 
 it("leaves nothing within 5 s when the program of a non-detached instance is killed", async () => {
   const owner = spawn(process.execPath, ["-e", "setInterval(() => {}, 1000)"], { stdio: "ignore" });
-  world = await makeInstance({ owner: processHost().identityOf(owner.pid!)! });
+  world = await makeInstance({ owners: [processHost().identityOf(owner.pid!)!] });
   await world.start();
   await runTwo();
   await world.assign("b#3", { config: { userConfig: "stubborn" } });
@@ -103,7 +103,7 @@ it("leaves nothing within 5 s when the program of a non-detached instance is kil
 
 it("leaves nothing when the program and the agent are killed together", async () => {
   const owner = spawn(process.execPath, ["-e", "setInterval(() => {}, 1000)"], { stdio: "ignore" });
-  world = await makeInstance({ owner: processHost().identityOf(owner.pid!)! });
+  world = await makeInstance({ owners: [processHost().identityOf(owner.pid!)!] });
   await world.start();
   await runTwo();
   process.kill((await world.agentPid())!, "SIGKILL");

@@ -44,12 +44,14 @@ export interface AssignOptions {
   readonly configRevision?: number;
 }
 
-export async function makeInstance(options: { readonly owner?: ProcessIdentity } = {}): Promise<TestInstance> {
+export async function makeInstance(
+  options: { readonly owners?: readonly ProcessIdentity[] } = {},
+): Promise<TestInstance> {
   const folder = await mkdtemp(join(tmpdir(), "maitred-agent-test-"));
   process.env["MAITRED_RUN_ROOT"] = join(folder, "run"); // in the environment of all processes, so it also marks them
   const stateDir = join(folder, "state");
   const places = preparePlaces({ instance: INSTANCE, life: "detached", stateDir, env: process.env });
-  return new TestInstance(folder, places, options.owner);
+  return new TestInstance(folder, places, options.owners ?? []);
 }
 
 export class TestInstance {
@@ -63,18 +65,18 @@ export class TestInstance {
   readonly #processes = processHost();
   #store: SqliteStore | undefined;
 
-  constructor(folder: string, { stateDir, runDir }: Places, owner: ProcessIdentity | undefined) {
+  constructor(folder: string, { stateDir, runDir }: Places, owners: readonly ProcessIdentity[]) {
     this.#folder = folder;
     this.stateDir = stateDir;
     this.runDir = runDir;
     this.state = stateFiles(stateDir);
     this.run = runFiles(runDir);
-    const more = { http: { port: 0 }, owner, output: "files", resume: true, execArgv: [] } as const;
+    const more = { http: { port: 0 }, owners, output: "files", resume: true, execArgv: [] } as const;
     this.launch = { instance: INSTANCE, node: NODE, stateDir, runDir, ...more };
   }
 
-  start(change: Partial<AgentLaunch> = {}): Promise<LaunchedInstance> {
-    return launchInstance({ ...this.launch, ...change }, AGENT_ENTRY);
+  start(change: Partial<AgentLaunch> = {}, signal?: AbortSignal): Promise<LaunchedInstance> {
+    return launchInstance({ ...this.launch, ...change }, { agentEntry: AGENT_ENTRY, signal });
   }
 
   // ── the store, as a controller would use it

@@ -62,6 +62,39 @@ it("gives up a start whose controllers only die", async () => {
   expect(world.everybody()).toEqual([]);
 });
 
+it("ends what it has begun when the start is called off", async () => {
+  process.env["STAND_IN_CONTROLLER"] = "never leads";
+  const calledOff = new AbortController();
+  const started = world.start({}, calledOff.signal);
+  started.catch(() => {});
+  await until("the agent has begun", () => existsSync(world.state.launch));
+  calledOff.abort(new Error("never mind"));
+  await expect(started).rejects.toThrow("never mind");
+  expect(world.everybody()).toEqual([]);
+  expect([world.stateDir, world.runDir].filter((path) => existsSync(path))).toEqual([]);
+});
+
+it("leaves processes of an earlier life alone when the start that has adopted them is called off", async () => {
+  await world.start();
+  await world.assign("b#1");
+  const { pid } = await world.untilStatus("b#1", (status) => status.state === "ready");
+  // Nobody is left who could start an agent but the one who starts the instance.
+  const dead = [world.controller().process!.pid, (await world.agentPid())!];
+  for (const one of dead) process.kill(one, "SIGKILL");
+  await until("agent and controller are gone", () => !dead.some((one) => world.isAlive(one)));
+  process.env["STAND_IN_CONTROLLER"] = "never leads";
+  const calledOff = new AbortController();
+  const started = world.start({}, calledOff.signal);
+  started.catch(() => {});
+  await until(
+    "the next controller has been started",
+    () => !dead.includes(world.controller().process?.pid ?? dead[0]!),
+  );
+  calledOff.abort(new Error("never mind"));
+  await expect(started).rejects.toThrow("never mind");
+  expect(world.everybody()).toEqual([pid]);
+});
+
 it("is found by name, by folder, or because it is the only one", async () => {
   await world.start();
   const env = process.env;

@@ -1,7 +1,7 @@
 /** `maitred run`: an app file served in the foreground, by an instance that ends with the command. */
 import { expect, test } from "vitest";
 import type { Status } from "../../src/model/status.ts";
-import { maitred, type RunningCommand, spawnMaitred } from "../harness/command.ts";
+import { expectRefusal, maitred, type RunningCommand, spawnMaitred } from "../harness/command.ts";
 import { fixture } from "../harness/echo.ts";
 import { ask } from "../harness/http.ts";
 import { START_DEADLINE_MS, useLab } from "../harness/lab.ts";
@@ -93,6 +93,48 @@ test("a signal while the app still starts ends the command cleanly, with no erro
   expect(stderr).not.toMatch(/^error/m);
   await nothingLeft();
 }, 40_000);
+
+test("a signal while the file is still imported ends the command cleanly, and its probe with it", async () => {
+  const imported = fixture("apps/endless-import.ts").pathname;
+  const command = spawnMaitred(["run", imported, "--port", "0", "--instance", lab().name("import")]);
+  await waitFor("the file is being imported", () => command.stderr().includes("imported for ever"), START_DEADLINE_MS);
+  command.kill("SIGINT");
+  const { status, stderr } = await command.ended();
+  expect({ status, stderr }).toEqual({
+    status: 0,
+    stderr: "imported for ever\n\nSIGINT: ending; once more to end at once\n",
+  });
+  await nothingLeft();
+}, 40_000);
+
+test("kill -9 while the file is still imported takes the probe along, which user code keeps busy", async () => {
+  const imported = fixture("apps/endless-import.ts").pathname;
+  const command = spawnMaitred(["run", imported, "--port", "0", "--instance", lab().name("import")]);
+  await waitFor("the file is being imported", () => command.stderr().includes("imported for ever"), START_DEADLINE_MS);
+  command.kill("SIGKILL");
+  await nothingLeft();
+}, 40_000);
+
+test.each([
+  ["endless-import.ts", "2s", /endless-import\.ts did not serve within 2 s .*import had not ended/],
+  ["slow-start.ts", "4s", /slow-start\.ts did not serve within 4 s .*not everything was ready \(.*#\d+\)/],
+] as const)(
+  "--timeout bounds the whole start of %s; then nothing of it goes on",
+  async (file, timeout, says) => {
+    const args = ["--port", "0", "--timeout", timeout, "--instance", lab().name("late")];
+    const { status, stdout, stderr } = await maitred(["run", fixture(`apps/${file}`).pathname, ...args]);
+    expect({ status, stdout }).toEqual({ status: 3, stdout: "" });
+    expect(stderr).toMatch(says);
+    expect(stderr).toMatch(/\[run-timeout\]\n$/);
+    await nothingLeft();
+  },
+  40_000,
+);
+
+test("run needs a proxy", async () => {
+  const refused = await maitred(["run", fixture("apps/hello.ts").pathname, "--proxies", "0"]);
+  expect(expectRefusal(refused, { status: 2, code: "usage" })).toMatch(/maitred start --proxies 0/);
+});
 
 test("PORT and HOST are the environment's way to say where, and a flag goes before them", async () => {
   const env = { PORT: "0", HOST: "localhost" };

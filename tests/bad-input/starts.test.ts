@@ -35,14 +35,21 @@ const listen = async (): Promise<{ readonly port: number; readonly server: Serve
 };
 
 test.each([
-  ["start", (name: string) => ["start", "--instance", name]],
-  ["run", (name: string) => ["run", fixture("apps/hello.ts").pathname, "--instance", name]],
+  ["start", (name: string, port: number) => ["start", "--instance", name, "--port", `${port}`]],
+  [
+    "start --api",
+    (name: string, port: number) => ["start", "--instance", name, "--port", "0", "--api", `127.0.0.1:${port}`],
+  ],
+  [
+    "run",
+    (name: string, port: number) => ["run", fixture("apps/hello.ts").pathname, "--instance", name, "--port", `${port}`],
+  ],
 ] as const)(
   "`maitred %s` on a port in use says which",
   async (_command, argsOf) => {
     const { server, port } = await listen();
     try {
-      const refused = await maitred([...argsOf(lab().name("port")), "--port", `${port}`]);
+      const refused = await maitred(argsOf(lab().name("port"), port));
       expect(expectRefusal(refused, { status: 1, code: "port-in-use" })).toMatch(new RegExp(`\\b${port}\\b`));
       await nothingLeft();
     } finally {

@@ -1,0 +1,39 @@
+/** What `run` prints when the app serves: where it answers, and lines to try. */
+import { dirname, join } from "node:path";
+import type { AppPlan, ServeClient } from "../client/client.ts";
+import { paintOf } from "./terminal.ts";
+import type { World } from "./world.ts";
+
+export const sayWhereItAnswers = async (
+  world: World,
+  { client, plan, file }: { readonly client: ServeClient; readonly plan: AppPlan; readonly file: string },
+): Promise<void> => {
+  const paint = paintOf(world.terminal);
+  const base = client.urls[0];
+  if (base === undefined) {
+    world.terminal.out(`${paint.bold(plan.name)} runs, and no proxy listens yet. See: maitred status\n`);
+    return;
+  }
+  const routes = plan.endpoints.flatMap(({ tag, endpoint }) => {
+    const { route, methods } = endpoint as { route?: string; methods?: readonly string[] };
+    return route === undefined ? [] : [{ tag, url: base + route, method: methods?.[0] ?? "GET" }];
+  });
+  const lines = [
+    `${paint.bold(plan.name)} answers`,
+    ...routes.map(({ tag, url, method }) => `  ${paint.green(url)}  ${paint.dim(`${tag}, ${method}`)}`),
+    "try",
+  ];
+  const hints = await world.readText(join(dirname(file), "try.txt"));
+  const tries = hints
+    ?.trim()
+    .split("\n")
+    .map((line) => line.replaceAll("$URL", base)) ?? [
+    ...routes
+      .slice(0, 2)
+      .map(({ url, method }) => `curl ${method === "GET" ? "" : `-X ${method} `}${url.replace(/\/\*$/, "/")}`),
+    `curl ${base}/-/routes`,
+  ];
+  world.terminal.out(
+    `${[...lines, ...tries.map((line) => `  ${line}`), paint.dim("Ctrl-C drains and ends it.")].join("\n")}\n`,
+  );
+};
