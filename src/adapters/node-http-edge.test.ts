@@ -24,6 +24,7 @@ const echo = async (request: ServeRequest) => `${request.method} ${request.path}
 const serveEcho = () => lab.serve({ door: echo });
 
 const POST = "POST /p HTTP/1.1\r\nhost: x\r\n";
+const CHUNKED = "transfer-encoding: chunked\r\n\r\n";
 const GET = "GET /g HTTP/1.1\r\nhost: x\r\n\r\n";
 
 describe("malformed requests are refused with a problem, and the connection ends", () => {
@@ -52,6 +53,64 @@ describe("malformed requests are refused with a problem, and the connection ends
     ["a chunk size that overflows", `${POST}transfer-encoding: chunked\r\n\r\nfffffffffffffffff\r\nab`, 400],
     ["a chunk longer than its size", `${POST}transfer-encoding: chunked\r\n\r\n2\r\nabc\r\n0\r\n\r\n`, 400],
     ["a bare LF behind a chunk size", `${POST}transfer-encoding: chunked\r\n\r\n2\nab\r\n0\r\n\r\n`, 400],
+    ["a coding before chunks", `${POST}transfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n`, 400],
+    ["a coding in a header of its own", `${POST}transfer-encoding: gzip\r\n${CHUNKED}0\r\n\r\n`, 400],
+    ["an empty coding before chunks", `${POST}transfer-encoding: ,chunked\r\n\r\n0\r\n\r\n`, 400],
+    ["nearly chunked", `${POST}transfer-encoding: xchunked\r\n\r\n0\r\n\r\n`, 400],
+    ["chunked behind a control character", `${POST}transfer-encoding: \x0bchunked\r\n\r\n0\r\n\r\n`, 400],
+    ["a folded coding", `${POST}transfer-encoding:\r\n chunked\r\n\r\n0\r\n\r\n`, 400],
+    ["no coding", `${POST}transfer-encoding: identity\r\n\r\n`, 400],
+    ["chunks of HTTP/1.0", "POST /p HTTP/1.0\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", 400],
+    ["the same length twice", `${POST}content-length: 2\r\ncontent-length: 2\r\n\r\nab`, 400],
+    ["an empty length", `${POST}content-length: \r\n\r\n`, 400],
+    ["a length with a space", `${POST}content-length: 1 2\r\n\r\nab`, 400],
+    ["a length with a point", `${POST}content-length: 2.0\r\n\r\nab`, 400],
+    ["a hexadecimal mark before a chunk size", `${POST}${CHUNKED}0x2\r\nab\r\n0\r\n\r\n`, 400],
+    ["a sign before a chunk size", `${POST}${CHUNKED}+2\r\nab\r\n0\r\n\r\n`, 400],
+    ["a space behind a chunk size", `${POST}${CHUNKED}2 \r\nab\r\n0\r\n\r\n`, 400],
+    ["no chunk size", `${POST}${CHUNKED}\r\nab\r\n0\r\n\r\n`, 400],
+    ["a chunk without its end", `${POST}${CHUNKED}2\r\nab0\r\n\r\n`, 400],
+    ["a bare LF behind a chunk", `${POST}${CHUNKED}2\r\nab\n0\r\n\r\n`, 400],
+    ["a bare LF behind the last chunk", `${POST}${CHUNKED}2\r\nab\r\n0\n\n`, 400],
+    ["a bare LF in a chunk extension", `${POST}${CHUNKED}2;a\nb\r\nab\r\n0\r\n\r\n`, 400],
+    ["a NUL in a chunk extension", `${POST}${CHUNKED}2;a\0\r\nab\r\n0\r\n\r\n`, 400],
+    ["a chunk extension of 64 KB", `${POST}${CHUNKED}2;${"a".repeat(65_536)}\r\nab\r\n0\r\n\r\n`, 400],
+    ["a length in the trailers", `${POST}${CHUNKED}0\r\ncontent-length: 5\r\n\r\n`, 400],
+    ["a coding in the trailers", `${POST}${CHUNKED}0\r\ntransfer-encoding: chunked\r\n\r\n`, 400],
+    ["a folded trailer", `${POST}${CHUNKED}0\r\nx-t: 1\r\n 2\r\n\r\n`, 400],
+    ["trailers of 64 KB", `${POST}${CHUNKED}0\r\nx-t: ${"y".repeat(65_536)}\r\n\r\n`, 431],
+    ["lines that end in LF", "GET / HTTP/1.1\nhost: x\n\n", 400],
+    ["one line that ends in LF", "GET / HTTP/1.1\r\nhost: x\nx-a: 1\r\n\r\n", 400],
+    ["a head that ends in LF", "GET / HTTP/1.1\r\nhost: x\r\n\n", 400],
+    ["lines that end in CR", "GET / HTTP/1.1\rhost: x\r\r", 400],
+    ["a folded first header", "GET / HTTP/1.1\r\n host: x\r\n\r\n", 400],
+    ["a Host with a space", "GET / HTTP/1.1\r\nhost: a b\r\n\r\n", 400],
+    ["a Host with a path", "GET / HTTP/1.1\r\nhost: a/b\r\n\r\n", 400],
+    ["a Host with a query", "GET / HTTP/1.1\r\nhost: a?b\r\n\r\n", 400],
+    ["a Host with a user", "GET / HTTP/1.1\r\nhost: a@b\r\n\r\n", 400],
+    ["two Hosts in one", "GET / HTTP/1.1\r\nhost: a,b\r\n\r\n", 400],
+    ["a Host with a port of nonsense", "GET / HTTP/1.1\r\nhost: a:80x\r\n\r\n", 400],
+    ["a Host that is not ASCII", "GET / HTTP/1.1\r\nhost: h\xe9\r\n\r\n", 400],
+    ["a whole URL with a user", "GET http://u:p@h/ HTTP/1.1\r\nhost: x\r\n\r\n", 400],
+    ["a whole URL of another scheme", "GET ftp://h/ HTTP/1.1\r\nhost: x\r\n\r\n", 400],
+    ["a whole URL without a host", "GET http:///a HTTP/1.1\r\nhost: x\r\n\r\n", 400],
+    ["a target with a fragment", "GET /a#b HTTP/1.1\r\nhost: x\r\n\r\n", 400],
+    ["a target with a space", "GET /a b HTTP/1.1\r\nhost: x\r\n\r\n", 400],
+    ["a target with a NUL", "GET /a\0 HTTP/1.1\r\nhost: x\r\n\r\n", 400],
+    ["a target that is not ASCII", "GET /\xe9 HTTP/1.1\r\nhost: x\r\n\r\n", 400],
+    ["a tunnel", "CONNECT x:443 HTTP/1.1\r\nhost: x:443\r\n\r\n", 400],
+    ["an unknown method", "FETCH / HTTP/1.1\r\nhost: x\r\n\r\n", 400],
+    ["a method in lower case", "get / HTTP/1.1\r\nhost: x\r\n\r\n", 400],
+    ["a method of 64 KB", `${"G".repeat(65_536)} / HTTP/1.1\r\nhost: x\r\n\r\n`, 400],
+    ["a tab in the request line", "GET\t/ HTTP/1.1\r\nhost: x\r\n\r\n", 400],
+    ["a later version", "GET / HTTP/1.2\r\nhost: x\r\n\r\n", 400],
+    ["version 2 in words of version 1", "GET / HTTP/2.0\r\nhost: x\r\n\r\n", 400],
+    ["a version in lower case", "GET / http/1.1\r\nhost: x\r\n\r\n", 400],
+    ["a header without a name", "GET / HTTP/1.1\r\nhost: x\r\n: 1\r\n\r\n", 400],
+    ["a header without a colon", "GET / HTTP/1.1\r\nhost: x\r\nx-a\r\n\r\n", 400],
+    ["a header name that is no token", "GET / HTTP/1.1\r\nhost: x\r\na(b): 1\r\n\r\n", 400],
+    ["a NUL in a name", "GET / HTTP/1.1\r\nhost: x\r\na\0b: 1\r\n\r\n", 400],
+    ["an LF in a value", "GET / HTTP/1.1\r\nhost: x\r\nx-a: 1\n2\r\n\r\n", 400],
     ["a space before the colon", "GET / HTTP/1.1\r\nhost : x\r\n\r\n", 400],
     ["a space in a name", "GET / HTTP/1.1\r\nhost: x\r\na b: c\r\n\r\n", 400],
     ["a folded header", "GET / HTTP/1.1\r\nhost: x\r\nx-a: 1\r\n 2\r\n\r\n", 400],
@@ -75,11 +134,26 @@ describe("malformed requests are refused with a problem, and the connection ends
 
   const parse = (raw: RawHttp) => raw.text.match(/HTTP\/1\.1 \d{3}/g) ?? [];
 
-  test("nothing behind a request that was refused is taken for another", async () => {
-    const { url } = await serveEcho();
-    const smuggled = `${POST}content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n${GET}`;
-    const text = await open(url).send(smuggled).closed();
+  test.each([
+    ["length and chunks", `${POST}content-length: 5\r\n${CHUNKED}0\r\n\r\n`],
+    ["a chunk longer than its size", `${POST}${CHUNKED}2\r\nabc\r\n0\r\n\r\n`],
+    ["an unknown coding", `${POST}transfer-encoding: gzip\r\n\r\n`],
+    ["version 2", "GET / HTTP/2.0\r\nhost: x\r\n\r\n"],
+  ])("nothing behind a request that was refused is taken for another (%s)", async (_name, bytes) => {
+    const seen: string[] = [];
+    const door = (request: ServeRequest) => seen.push(request.path);
+    const { url } = await lab.serve({ door });
+    const text = await open(url).send(`${bytes}${GET}`).closed();
     expect(text.match(/HTTP\/1\.1 /g)).toHaveLength(1);
+    expect(seen).not.toContain("/g");
+  });
+
+  test("what comes behind a last request is not looked at, and does not cost it its answer", async () => {
+    const { url } = await serveEcho();
+    const last = "POST /p HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 2\r\n\r\nab";
+    const text = await open(url).send(`${last}${GET}`).closed();
+    expect(text.match(/HTTP\/1\.1 /g)).toHaveLength(1);
+    expect(text).toMatch(/^HTTP\/1\.1 200 .*POST \/p ab$/s);
   });
 
   test("a body that turns out malformed is refused, and its query cancelled", async () => {
@@ -96,6 +170,19 @@ describe("what is allowed is served", () => {
   test.each<readonly [string, string, string]>([
     ["HTTP/1.0 without Host", "GET /old HTTP/1.0\r\n\r\n", "GET /old "],
     ["a whole URL as target", "GET http://other.example/abs?q=1 HTTP/1.1\r\nhost: x\r\n\r\n", "GET /abs "],
+    ["a Host that is an address with a port", "GET /v6 HTTP/1.1\r\nhost: [::1]:8000\r\n\r\n", "GET /v6 "],
+    ["an empty Host", "GET /none HTTP/1.1\r\nhost:\r\n\r\n", "GET /none "],
+    [
+      "chunks in upper case",
+      `${POST}Transfer-Encoding:\tChunked \r\n\r\nA\r\n0123456789\r\n00\r\n\r\n`,
+      "POST /p 0123456789",
+    ],
+    ["GET with a body", "GET /fat HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\nab", "GET /fat ab"],
+    [
+      "a length that Connection would hide",
+      `${POST}connection: content-length\r\ncontent-length: 2\r\n\r\nab`,
+      "POST /p ab",
+    ],
     [
       "an offer of h2c",
       "GET /h2 HTTP/1.1\r\nhost: x\r\nconnection: upgrade, http2-settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABkAAQAAP__\r\n\r\n",
@@ -112,6 +199,14 @@ describe("what is allowed is served", () => {
   ])("%s", async (_name, bytes, body) => {
     const { url } = await serveEcho();
     expect((await open(url).send(bytes).answers())[0]).toMatchObject({ status: 200, body });
+  });
+
+  test("the host of a whole URL counts, not the Host header", async () => {
+    const { url } = await lab.serve({
+      door: (request: ServeRequest) => `${request.url} ${request.headers.get("host")}`,
+    });
+    const raw = open(url).send("GET http://meant.example:81/a?b HTTP/1.1\r\nhost: other.example\r\n\r\n");
+    expect((await raw.answers())[0]?.body).toBe("http://meant.example:81/a?b meant.example:81");
   });
 
   test("one byte at a time", async () => {

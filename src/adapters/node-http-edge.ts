@@ -6,34 +6,28 @@
 import type { IncomingMessage, Server, ServerOptions, ServerResponse } from "node:http";
 import { type AddressInfo, Server as NetServer, type Socket } from "node:net";
 import { messageOf, ServeError } from "../base/serve-error.ts";
-import {
-  DRAIN_IDLE_MS,
-  EDGE_CHECK_INTERVAL_MS,
-  HEADERS_TIMEOUT_MS,
-  KEEP_ALIVE_TIMEOUT_MS,
-  MAX_CONNECTIONS,
-  MAX_HEADER_BYTES,
-  MAX_HEADERS,
-  REQUEST_TIMEOUT_MS,
-} from "../model/limits.ts";
 import type { EdgeHandler, HttpEdge, ListenAt } from "../ports/http-edge.ts";
+import { EDGE_LIMITS, type EdgeLimits } from "./edge-limits.ts";
 import { nodeHttp } from "./node-http.ts";
-import { linger, NodeExchange } from "./node-http-exchange.ts";
+import { type ExchangeEdge, linger, NodeExchange } from "./node-http-exchange.ts";
+import { ReadAhead } from "./read-ahead.ts";
 
-const OPTIONS: ServerOptions = {
-  maxHeaderSize: MAX_HEADER_BYTES,
-  headersTimeout: HEADERS_TIMEOUT_MS,
-  requestTimeout: REQUEST_TIMEOUT_MS,
-  keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
-  connectionsCheckingInterval: EDGE_CHECK_INTERVAL_MS,
+const serverOptions = (limits: EdgeLimits): ServerOptions => ({
+  maxHeaderSize: limits.maxHeaderBytes,
+  headersTimeout: limits.headersTimeoutMs,
+  requestTimeout: limits.requestTimeoutMs,
+  keepAliveTimeout: limits.keepAliveTimeoutMs,
+  connectionsCheckingInterval: limits.checkIntervalMs,
   // Answered by the proxy, as a problem.
   requireHostHeader: false,
   noDelay: true,
-};
+});
 
 export interface NodeHttpEdgeOptions {
   /** Whether other processes may listen on the same port. Default `shared`, where the system can. */
   readonly port?: "shared" | "own" | undefined;
+  /** Default: those of model/limits.ts. */
+  readonly limits?: Partial<EdgeLimits> | undefined;
 }
 
 export const createNodeHttpEdge = (options: NodeHttpEdgeOptions = {}): HttpEdge => new NodeHttpEdge(options);
@@ -41,7 +35,7 @@ export const createNodeHttpEdge = (options: NodeHttpEdgeOptions = {}): HttpEdge 
 /** A client's connection. */
 class EdgeConnection {
   readonly socket: Socket;
-  readonly edge: { readonly isDraining: boolean };
+  readonly edge: ExchangeEdge;
   /** Requests that are not answered. HTTP/1.1 clients may send the next before the answer. */
   readonly open: NodeExchange[] = [];
   requests = 0;
@@ -49,13 +43,15 @@ class EdgeConnection {
   /** It has its answer, and what still comes is dropped: because its bytes are no HTTP, or because they are of an answered request. */
   isRefused = false;
 
-  constructor(socket: Socket, edge: { readonly isDraining: boolean }) {
+  constructor(socket: Socket, edge: ExchangeEdge) {
     this.socket = socket;
     this.edge = edge;
   }
 }
 
-class NodeHttpEdge implements HttpEdge {
+class NodeHttpEdge implements HttpEdge, ExchangeEdge {
+  readonly limits: EdgeLimits;
+  readonly readAhead: ReadAhead;
   readonly #server: Server;
   readonly #reasons = nodeHttp().STATUS_CODES;
   readonly #connections = new Map<Socket, EdgeConnection>();
@@ -66,16 +62,20 @@ class NodeHttpEdge implements HttpEdge {
   #onEmpty: (() => void) | undefined;
   readonly #sharesPort: boolean;
 
-  constructor({ port = "shared" }: NodeHttpEdgeOptions) {
+  constructor({ port = "shared", limits = {} }: NodeHttpEdgeOptions) {
+    this.limits = { ...EDGE_LIMITS, ...limits };
+    this.readAhead = new ReadAhead(this.limits);
     this.#sharesPort = port === "shared" && process.platform === "linux";
-    const server = nodeHttp().createServer(OPTIONS);
+    const server = nodeHttp().createServer(serverOptions(this.limits));
     // One more than allowed: Node drops what is above without a word, and the proxy refuses what it can see.
-    server.maxHeadersCount = MAX_HEADERS + 1;
-    server.maxConnections = MAX_CONNECTIONS;
+    server.maxHeadersCount = this.limits.maxHeaders + 1;
+    server.maxConnections = this.limits.maxConnections;
     server.on("connection", (socket) => this.#connected(socket));
     server.on("request", (request, response) => this.#request(request, response, "at once"));
     server.on("checkContinue", (request, response) => this.#request(request, response, "after a nod"));
     server.on("checkExpectation", (request, response) => this.#request(request, response, "at once"));
+    // Otherwise the engine would close it without a word.
+    server.on("connect", (_request, socket) => this.#refuse(tunnelRefused(), socket as Socket));
     server.on("clientError", (error: NodeJS.ErrnoException, socket) => this.#refuse(error, socket as Socket));
     this.#server = server;
   }
@@ -102,7 +102,7 @@ class NodeHttpEdge implements HttpEdge {
     if (this.#connections.size === 0) return Promise.resolve();
     const began = performance.now();
     for (const connection of this.#connections.values()) connection.idleSince = Math.max(connection.idleSince, began);
-    this.#drainTimer = setInterval(() => this.#closeIdle(), DRAIN_IDLE_MS / 4);
+    this.#drainTimer = setInterval(() => this.#closeIdle(), this.limits.drainIdleMs / 4);
     return new Promise((resolve) => {
       this.#onEmpty = resolve;
     });
@@ -111,6 +111,7 @@ class NodeHttpEdge implements HttpEdge {
   stop(): void {
     this.#stopListening();
     clearInterval(this.#drainTimer);
+    this.readAhead.stop();
     for (const socket of this.#connections.keys()) socket.destroy();
     this.#server.closeAllConnections();
     // Ends the engine's own timer; the listener is closed already.
@@ -162,6 +163,11 @@ class NodeHttpEdge implements HttpEdge {
   #refuse(error: NodeJS.ErrnoException, socket: Socket): void {
     const connection = this.#connections.get(socket);
     if (connection?.isRefused === true) return;
+    if (connection !== undefined && error.code === "HPE_CLOSED_CONNECTION") {
+      // It said that its request was the last: that one is answered, and what comes behind it is not looked at.
+      connection.isRefused = true;
+      return;
+    }
     const isAnswering = (connection?.open ?? []).some((exchange) => exchange.hasBegun);
     const isSilent = error.code === "ERR_HTTP_REQUEST_TIMEOUT" && socket.bytesRead === 0;
     if (this.#handler === undefined || !socket.writable || isAnswering || isSilent || error.code === "ECONNRESET") {
@@ -170,7 +176,7 @@ class NodeHttpEdge implements HttpEdge {
     }
     if (connection !== undefined) connection.isRefused = true;
     for (const exchange of [...(connection?.open ?? [])]) exchange.gone();
-    const { status, headers, body } = this.#handler.refusal(...refusalOf(error));
+    const { status, headers, body } = this.#handler.refusal(...refusalOf(error, this.limits));
     const lines = [
       `HTTP/1.1 ${status} ${this.reasonOf(status)}`,
       "connection: close",
@@ -178,13 +184,13 @@ class NodeHttpEdge implements HttpEdge {
     ];
     for (let index = 0; index < headers.length; index += 2) lines.push(`${headers[index]}: ${headers[index + 1]}`);
     socket.write(Buffer.concat([Buffer.from(`${lines.join("\r\n")}\r\n\r\n`, "latin1"), body]));
-    linger(socket);
+    linger(socket, this.limits);
   }
 
   #closeIdle(): void {
     const now = performance.now();
     for (const { socket, requests, open, idleSince } of this.#connections.values()) {
-      if (requests > 0 && open.length === 0 && now - idleSince >= DRAIN_IDLE_MS) socket.end();
+      if (requests > 0 && open.length === 0 && now - idleSince >= this.limits.drainIdleMs) socket.end();
     }
   }
 
@@ -194,10 +200,12 @@ class NodeHttpEdge implements HttpEdge {
   }
 }
 
-function refusalOf(error: NodeJS.ErrnoException): Parameters<EdgeHandler["refusal"]> {
+const tunnelRefused = (): Error => Object.assign(new Error("CONNECT"), { reason: "it asks for a tunnel" });
+
+function refusalOf(error: NodeJS.ErrnoException, { maxHeaderBytes }: EdgeLimits): Parameters<EdgeHandler["refusal"]> {
   switch (error.code) {
     case "HPE_HEADER_OVERFLOW":
-      return ["headers-too-large", `the request's head is larger than ${MAX_HEADER_BYTES} bytes.`];
+      return ["headers-too-large", `the request's head is larger than ${maxHeaderBytes} bytes.`];
     case "ERR_HTTP_REQUEST_TIMEOUT":
       return ["request-timeout", "the request did not arrive in time."];
     default: {

@@ -5,21 +5,28 @@
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import { LINGER_BYTES, LINGER_MS, STREAM_WINDOW_BYTES } from "../model/limits.ts";
 import type { FlatHeaders } from "../model/wire.ts";
 import type { Exchange, ExchangeEvents } from "../ports/http-edge.ts";
+import { BodyFlow } from "./body-flow.ts";
+import type { EdgeLimits } from "./edge-limits.ts";
+import type { ReadAhead } from "./read-ahead.ts";
 
 /** Up to this size head and body leave as one string, which is cheaper than two buffers. */
 const ONE_STRING_BYTES = 16_384;
 
 const latin1Slice = Buffer.prototype.latin1Slice as unknown as (this: Uint8Array, start: number, end: number) => string;
 
-const NOTHING = new Uint8Array(0);
+/** What the exchanges of an edge share. */
+export interface ExchangeEdge {
+  readonly isDraining: boolean;
+  readonly limits: EdgeLimits;
+  readonly readAhead: ReadAhead;
+}
 
 /** The connection as its exchanges see it. */
 export interface ExchangeConnection {
   readonly socket: Socket;
-  readonly edge: { readonly isDraining: boolean };
+  readonly edge: ExchangeEdge;
   /** Nearly always one; an array, because a Set makes garbage with each change. */
   readonly open: NodeExchange[];
   idleSince: number;
@@ -41,9 +48,7 @@ export class NodeExchange implements Exchange {
   readonly #response: ServerResponse;
   #awaitsNod: boolean;
   #isOver = false;
-  #onPart: ((bytes: Uint8Array, part: "more" | "end") => void) | undefined;
-  /** What came before the first part was given. */
-  #early: Buffer[] | undefined;
+  #flow: BodyFlow | undefined;
 
   constructor(connection: ExchangeConnection, { request, response, sends }: NodeMessages) {
     this.#connection = connection;
@@ -87,23 +92,7 @@ export class NodeExchange implements Exchange {
   }
 
   streamBody(onPart: (bytes: Uint8Array, part: "more" | "end") => void): void {
-    this.#onPart = onPart;
-    const early: Buffer[] = [];
-    let earlyBytes = 0;
-    this.#early = early;
-    this.#request.on("data", (part: Buffer) => {
-      if (this.#early === undefined) this.#onPart?.(part, "more");
-      else {
-        early.push(part);
-        earlyBytes += part.length;
-        if (earlyBytes >= STREAM_WINDOW_BYTES) this.#giveEarly("more");
-      }
-    });
-    this.#request.on("end", () => {
-      if (this.#early === undefined) this.#onPart?.(NOTHING, "end");
-      else this.#giveEarly("end");
-    });
-    setImmediate(() => this.#giveEarly("more"));
+    this.#flow = new BodyFlow(this.#request, this.#connection.edge.readAhead, onPart);
   }
 
   welcomeBody(): void {
@@ -113,18 +102,18 @@ export class NodeExchange implements Exchange {
   }
 
   pauseBody(): void {
-    this.#request.pause();
+    this.#flow?.pause();
   }
 
   resumeBody(): void {
-    if (!this.#isOver) this.#request.resume();
+    if (!this.#isOver) this.#flow?.resume();
   }
 
   reply(status: number, headers: FlatHeaders, body: Uint8Array | undefined): boolean {
     if (this.#isOver) return true;
     const response = this.#response;
     const isUnread = this.#hasUnreadBody();
-    this.#ignoreBody();
+    this.#flow?.drop();
     if (isUnread || this.#connection.edge.isDraining) response.shouldKeepAlive = false;
     if (!this.#writeHead(status, headers)) return false;
     if (isUnread) this.#endAndLinger(body);
@@ -151,7 +140,7 @@ export class NodeExchange implements Exchange {
   end(): void {
     if (this.#isOver) return;
     const isUnread = this.#hasUnreadBody();
-    this.#ignoreBody();
+    this.#flow?.drop();
     this.#response.end();
     if (isUnread) this.#dropRest();
     this.#over();
@@ -201,20 +190,6 @@ export class NodeExchange implements Exchange {
     if (!this.#isOver) this.events?.onDrain();
   }
 
-  #giveEarly(part: "more" | "end"): void {
-    const early = this.#early;
-    if (early === undefined) return;
-    this.#early = undefined;
-    this.#onPart?.(early.length === 1 ? early[0]! : Buffer.concat(early), part);
-  }
-
-  /** What of the request still comes is read away: unread it would stand before the next request. */
-  #ignoreBody(): void {
-    if (this.#onPart === undefined) return;
-    this.#onPart = undefined;
-    this.#request.resume();
-  }
-
   /**
    * The client has an answer whose end it can see. When it sends on for too long, the connection ends. Reads by the request: listening
    * to the socket itself, as `linger` does, would leave a connection that was paused asleep.
@@ -224,8 +199,9 @@ export class NodeExchange implements Exchange {
     const { socket } = connection;
     // Malformed now, it would get a second answer.
     connection.isRefused = true;
-    const until = socket.bytesRead + LINGER_BYTES;
-    const timer = setTimeout(() => socket.destroy(), LINGER_MS);
+    const { lingerBytes, lingerMs } = connection.edge.limits;
+    const until = socket.bytesRead + lingerBytes;
+    const timer = setTimeout(() => socket.destroy(), lingerMs);
     this.#request.on("data", () => {
       if (socket.bytesRead > until) socket.destroy();
     });
@@ -239,7 +215,7 @@ export class NodeExchange implements Exchange {
 
   #over(): void {
     this.#isOver = true;
-    this.#onPart = undefined;
+    this.#flow?.leave();
     const { open } = this.#connection;
     if (open.at(-1) === this) open.pop();
     else open.splice(open.indexOf(this), 1);
@@ -251,9 +227,9 @@ export class NodeExchange implements Exchange {
  * Drops what a client still sends, for a bounded time and number of bytes, then closes. Closing at once would reset the connection, and
  * the client's system would throw away the answer that it has not read.
  */
-export function linger(socket: Socket): void {
-  const until = socket.bytesRead + LINGER_BYTES;
-  const timer = setTimeout(() => socket.destroy(), LINGER_MS);
+export function linger(socket: Socket, { lingerBytes, lingerMs }: EdgeLimits): void {
+  const until = socket.bytesRead + lingerBytes;
+  const timer = setTimeout(() => socket.destroy(), lingerMs);
   socket.once("close", () => clearTimeout(timer));
   socket.on("error", () => {}); // `close` follows
   socket.on("data", () => {

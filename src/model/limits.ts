@@ -214,6 +214,8 @@ export const STREAM_WINDOW_BYTES = 65_536;
 export const MAX_FRAME_HEAD_BYTES = 65_535;
 /** A connection between router and replica without a query this long is closed. */
 export const WIRE_IDLE_MS = 60_000;
+/** A replica lets a router go that has been silent this long and waits for nothing; routers close sooner, so it is gone or stuck. */
+export const WIRE_PEER_IDLE_MS = 180_000;
 /** Time for HELLO in both directions. */
 export const WIRE_HELLO_TIMEOUT_MS = 5_000;
 /** Open streams of one connection; far above any maxConcurrentQueries that makes sense for one process. */
@@ -288,6 +290,13 @@ export const EDGE_CHECK_INTERVAL_MS = 1_000;
 export const LINGER_MS = 2_000;
 /** Bytes dropped so; a client that sends on regardless is cut. */
 export const LINGER_BYTES = 128_000_000;
+/**
+ * An upload whose handler takes nothing for this long is read ahead: only behind what a client has sent can be seen that it has left.
+ * The bounds are for one upload (what the systems between hold, a few MB on each side) and for all of a proxy's.
+ */
+export const READ_AHEAD_AFTER_MS = 500;
+export const READ_AHEAD_BYTES = 8_000_000;
+export const READ_AHEAD_TOTAL_BYTES = 64_000_000;
 /** A draining proxy closes a kept-alive connection that has been idle this long: most clients would have used it again by then. */
 export const DRAIN_IDLE_MS = 1_000;
 /** Header names that a proxy remembers in lower case: all that real clients send, and not all that strangers invent. */

@@ -11,6 +11,7 @@ import type { KnownEndpoints, Router } from "../router/router.ts";
 import { Passage, type PassageWorld } from "./passage.ts";
 import { type ProblemAnswer, problemOf } from "./problems.ts";
 import { HeadReader, type RequestHead } from "./request-head.ts";
+import { parseTarget, withHost } from "./request-target.ts";
 import { allows, RouteTable, strippedTarget } from "./route-table.ts";
 
 export interface FrontOptions {
@@ -53,20 +54,22 @@ export class Front implements EdgeHandler {
   }
 
   onRequest(exchange: Exchange): ExchangeEvents {
-    const head = this.#heads.read(exchange.rawHeaders);
+    const head = this.#heads.read(exchange.rawHeaders, exchange.version);
     if (head.kind !== "head") return this.#refuse(exchange, this.#nextId(), head.kind, `the request ${head.problem}.`);
     const requestId = head.requestId ?? this.#nextId();
     if (head.host === undefined && exchange.version === "1.1") {
       return this.#refuse(exchange, requestId, "request-malformed", "the request has no Host header.");
     }
-    const target = originForm(exchange.target);
-    if (target === undefined) {
+    const parsed = parseTarget(exchange.target);
+    if (parsed === undefined) {
       return this.#refuse(exchange, requestId, "request-malformed", "the request's target is not a path.");
     }
+    const { path: target, authority } = parsed;
     const question = target.indexOf("?");
     const path = question < 0 ? target : target.slice(0, question);
     if (path.startsWith(ADMIN)) return this.#administer(exchange, requestId, path);
-    return this.#serve(exchange, { head, requestId, target, path });
+    const meant = authority === undefined ? head : { ...head, headers: withHost(head.headers, authority) };
+    return this.#serve(exchange, { head: meant, requestId, target, path });
   }
 
   refusal(code: "request-malformed" | "headers-too-large" | "request-timeout", sentence: string): EdgeAnswer {
@@ -168,15 +171,6 @@ function send(exchange: Exchange, { status, headers, body }: ProblemAnswer): Exc
   headers.push("content-length", String(body.length));
   exchange.reply(status, headers, exchange.method === "HEAD" ? undefined : body);
   return DONE;
-}
-
-/** RFC 9112 3.2.2: a server takes a whole URL too, and the path in it counts. */
-function originForm(target: string): string | undefined {
-  if (target.startsWith("/")) return target;
-  const absolute = /^https?:\/\/[^/?#]+(.*)$/i.exec(target);
-  if (absolute === null) return undefined;
-  const rest = absolute[1]!;
-  return rest.startsWith("/") ? rest : `/${rest}`;
 }
 
 const shown = (text: string): string => (text.length <= SHOWN_CHARS ? text : `${text.slice(0, SHOWN_CHARS)}…`);

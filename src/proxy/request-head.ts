@@ -5,6 +5,7 @@
 import { CALL_METHOD_HEADER, REQUEST_ID_HEADER, SHARD_KEY_HEADER } from "../model/endpoint.ts";
 import { MAX_HEADERS, MAX_KNOWN_HEADER_NAMES } from "../model/limits.ts";
 import type { FlatHeaders } from "../model/wire.ts";
+import { isHost } from "./request-target.ts";
 
 export interface RequestHead {
   readonly kind: "head";
@@ -65,7 +66,7 @@ const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}/;
 export class HeadReader {
   readonly #known = new Map<string, KnownName>();
 
-  read(rawHeaders: readonly string[]): RequestHead | HeadProblem {
+  read(rawHeaders: readonly string[], version: "1.0" | "1.1"): RequestHead | HeadProblem {
     if (rawHeaders.length > 2 * MAX_HEADERS) {
       return { kind: "headers-too-large", problem: `has more than ${MAX_HEADERS} header fields` };
     }
@@ -85,6 +86,10 @@ export class HeadReader {
         case "hop":
           continue;
         case "chunks":
+          // A coding that is not undone here would reach the handler unannounced; HTTP/1.0 has no chunks at all (RFC 9112 6.1).
+          if (version === "1.0" || !/^\s*chunked\s*$/i.test(value)) {
+            return { kind: "request-malformed", problem: `has a transfer coding other than chunks of HTTP/1.1` };
+          }
           isChunked = true;
           continue;
         case "length":
@@ -101,6 +106,7 @@ export class HeadReader {
           continue;
         case "host":
           if (host !== undefined) return { kind: "request-malformed", problem: "has two Host headers" };
+          if (!isHost(value)) return { kind: "request-malformed", problem: "has a Host header that names no host" };
           host = value;
           break;
         case "id":

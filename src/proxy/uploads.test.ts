@@ -193,6 +193,60 @@ test("a handler that does not read makes the client wait, and nobody grow", asyn
   expect((await raw.answers())[0]).toMatchObject({ status: 200, body: String(total) });
 });
 
+describe("a client that leaves while its upload stands still", () => {
+  /** Reads one part, then works on something else. */
+  const standing = () => {
+    const began = Promise.withResolvers<void>();
+    const left = Promise.withResolvers<unknown>();
+    const door = async (request: ServeRequest) => {
+      for await (const _ of request.body ?? []) break;
+      request.signal.addEventListener("abort", () => left.resolve(request.signal.reason));
+      began.resolve();
+      return new Promise(() => {});
+    };
+    return { door, began: began.promise, left: left.promise };
+  };
+
+  test.each(["closes", "resets"] as const)("is noticed when it %s, also behind all that it has sent", async (how) => {
+    const { door, began, left } = standing();
+    const { url } = await lab.serveWith({ limits: { readAheadAfterMs: 20 } }, { door });
+    const raw = open(url).send(sized(50_000_000));
+    // More than a window; what does not fit anywhere stays in this process.
+    for (let sent = 0; sent < 1_000_000; sent += PART.length) raw.send(PART);
+    await began;
+    if (how === "closes") raw.socket.end();
+    else raw.socket.resetAndDestroy();
+    expect(await left).toMatchObject({ code: "query-cancelled" });
+  });
+
+  test("what is read ahead of a handler is bounded, for each and for all together, and comes whole when it reads", async () => {
+    const gates = [new Gate(), new Gate()];
+    let next = 0;
+    const door = (request: ServeRequest) => gates[next++]!.door(request);
+    const limits = { readAheadAfterMs: 20, readAheadBytes: 1_000_000, readAheadTotalBytes: 1_500_000 };
+    const proxy = await lab.serveWith({ limits }, { door });
+    const total = PART.length * 300;
+    const sent = [0, 0];
+    const raws = sent.map(() => open(proxy.url).send(sized(total)));
+    const sending = raws.map(async (raw, index) => {
+      for (; sent[index]! < total; sent[index]! += PART.length) await write(raw, PART);
+    });
+    let before = -1;
+    const stands = () => {
+      const now = sent[0]! + sent[1]!;
+      const isSame = now > 0 && now === before;
+      before = now;
+      return isSame;
+    };
+    await expect.poll(stands, { interval: 300 }).toBe(true);
+    const kernelBytes = 14_000_000;
+    for (const bytes of sent) expect(bytes).toBeLessThan(kernelBytes + limits.readAheadBytes);
+    for (const gate of gates) gate.open();
+    await Promise.all(sending);
+    for (const raw of raws) expect((await raw.answers())[0]).toMatchObject({ status: 200, body: String(total) });
+  });
+});
+
 describe("a body that does not come whole", () => {
   test("fails in the handler when its client leaves", async () => {
     const gate = new Gate();

@@ -1,10 +1,16 @@
 /** A connection of the wire: hellos, and peers that break the rules. */
 import { afterAll, afterEach, describe, expect, test } from "vitest";
+import { ManualClock } from "../../tests/harness/manual-clock.ts";
 import { ReplicaLab, type StartedReplica } from "../../tests/harness/replica-lab.ts";
-import { httpHead, methodHead, resultOf, textOf } from "../../tests/harness/wire-client.ts";
+import { bodyOf, httpHead, methodHead, resultOf, textOf } from "../../tests/harness/wire-client.ts";
 import { createSocketTransport } from "../adapters/socket-transport.ts";
 import { END } from "../core/wire/frame-writer.ts";
-import { MAX_REPLY_HOLD_MS, STREAM_WINDOW_BYTES } from "../model/limits.ts";
+import {
+  MAX_REPLY_HOLD_MS,
+  MAX_STREAMS_PER_CONNECTION,
+  STREAM_WINDOW_BYTES,
+  WIRE_PEER_IDLE_MS,
+} from "../model/limits.ts";
 import { FRAME } from "../model/wire.ts";
 import type { Transport } from "../ports/transport.ts";
 
@@ -102,6 +108,60 @@ describe("a peer that breaks the protocol loses its connection and nobody else's
     await client.closed;
     expect(textOf(await (await started.connect()).send(httpHead()).answer)).toBe("x");
   });
+});
+
+test("a router with more open streams than allowed loses its connection", async () => {
+  const started = await lab.start({
+    exports: { default: () => new Promise(() => {}) },
+    config: { maxConcurrentQueries: 2 * MAX_STREAMS_PER_CONNECTION },
+  });
+  const client = await started.connect();
+  for (let count = 0; count <= MAX_STREAMS_PER_CONNECTION; count += 1)
+    client.writer.query(count + 1, httpHead(), undefined, END);
+  client.flush();
+  await client.closed;
+  expect(events(started, "wire-connection-broken")[0]?.fields["reason"]).toContain("more open streams than allowed");
+});
+
+test("a router that does not read its answers is not read either, and then gets every one", async () => {
+  const reply = Buffer.alloc(60_000);
+  let calls = 0;
+  const door = () => {
+    calls += 1;
+    return reply;
+  };
+  const started = await lab.start({ exports: { default: door } });
+  const client = await started.connect();
+  client.pause();
+  const answers = Array.from({ length: 3_000 }, () => client.send(httpHead()).answer);
+  let before = -1;
+  const stands = () => {
+    const isSame = calls > 0 && calls === before;
+    before = calls;
+    return isSame;
+  };
+  await expect.poll(stands, { interval: 200 }).toBe(true);
+  // What the system's buffers hold, and one read of the socket full of queries: far below the 180 MB of all.
+  expect(calls).toBeLessThan(1_500);
+  client.resume();
+  expect((await Promise.all(answers)).map((answer) => bodyOf(answer).length)).toEqual(answers.map(() => reply.length));
+});
+
+test("a router that is silent for long without a query is let go: it may be gone without a word", async () => {
+  const clock = new ManualClock();
+  const begun = Promise.withResolvers<void>();
+  const hang = () => {
+    begun.resolve();
+    return new Promise(() => {});
+  };
+  const started = await lab.start({ exports: { hang, call: () => "x" }, code: { export: "*" }, clock });
+  const [silent, waiting] = [await started.connect(), await started.connect()];
+  waiting.send(methodHead("hang", { timeoutMs: 10 * WIRE_PEER_IDLE_MS }));
+  await begun.promise;
+  clock.advance(2 * WIRE_PEER_IDLE_MS);
+  await silent.closed;
+  expect(textOf(await waiting.send(httpHead()).answer)).toBe("x");
+  expect(events(started, "wire-connection-broken")).toEqual([]);
 });
 
 test("pings are answered", async () => {

@@ -7,7 +7,12 @@ import { ServeError } from "../base/serve-error.ts";
 import { type FrameEnd, FrameWriter } from "../core/wire/frame-writer.ts";
 import { type Frame, FrameDecoder, isProtocolError } from "../core/wire/frames.ts";
 import { decodeCount, decodeHello, decodeQueryHead } from "../core/wire/heads.ts";
-import { MAX_REPLY_HOLD_MS, MAX_STREAMS_PER_CONNECTION, WIRE_HELLO_TIMEOUT_MS } from "../model/limits.ts";
+import {
+  MAX_REPLY_HOLD_MS,
+  MAX_STREAMS_PER_CONNECTION,
+  WIRE_HELLO_TIMEOUT_MS,
+  WIRE_PEER_IDLE_MS,
+} from "../model/limits.ts";
 import {
   FLAG_END,
   FRAME,
@@ -44,7 +49,9 @@ export class Connection implements SocketEvents, Guest, QueryLine {
   readonly #decoder = new FrameDecoder();
   readonly #writer = new FrameWriter();
   readonly #queries = new IdTable<Query>();
-  readonly #helloTimer: Timer;
+  /** For its HELLO, then for silence. */
+  #timer: Timer;
+  #wasUsed = false;
   #state: "new" | "open" | "closed" = "new";
   #peer = "unknown";
   #lastStreamId = 0;
@@ -56,12 +63,13 @@ export class Connection implements SocketEvents, Guest, QueryLine {
   constructor(world: ConnectionWorld, socket: Socket) {
     this.#world = world;
     this.#socket = socket;
-    this.#helloTimer = world.clock.after(WIRE_HELLO_TIMEOUT_MS, () => this.#break("no HELLO in time"));
+    this.#timer = world.clock.after(WIRE_HELLO_TIMEOUT_MS, () => this.#break("no HELLO in time"));
   }
 
   // ── from the socket
   onData(bytes: Uint8Array): void {
     if (this.#state === "closed") return;
+    this.#wasUsed = true;
     this.#now = this.#world.clock.now();
     this.#turnBegan = this.#now;
     const problem = this.#decoder.push(bytes, this.#take);
@@ -70,6 +78,7 @@ export class Connection implements SocketEvents, Guest, QueryLine {
 
   onDrain(): void {
     this.isBlocked = false;
+    this.#socket.resume();
     for (const query of this.#queries.values()) query.resume();
   }
 
@@ -151,8 +160,9 @@ export class Connection implements SocketEvents, Guest, QueryLine {
       this.#refuseHello(mismatch);
       return undefined;
     }
-    this.#helloTimer.cancel();
+    this.#timer.cancel();
     this.#state = "open";
+    this.#watchSilence();
     this.#writer.hello(this.#world.hello);
     if (this.#world.isDraining) this.#writer.goaway(0);
     this.#flushSoon();
@@ -250,7 +260,7 @@ export class Connection implements SocketEvents, Guest, QueryLine {
   #close(): void {
     if (this.#state === "closed") return;
     this.#state = "closed";
-    this.#helloTimer.cancel();
+    this.#timer.cancel();
     this.#world.admission.forget(this);
     const gone = cancelled("the connection of the caller was closed.");
     for (const query of this.#queries.values()) query.cancel(gone);
@@ -267,7 +277,17 @@ export class Connection implements SocketEvents, Guest, QueryLine {
     this.#willFlush = false;
     if (this.#state === "closed") return;
     for (const piece of this.#writer.take()) if (!this.#socket.write(piece)) this.isBlocked = true;
+    // Who does not read its answers gets no more of them to wait for.
+    if (this.isBlocked) this.#socket.pause();
   };
+
+  #watchSilence(): void {
+    this.#wasUsed = false;
+    this.#timer = this.#world.clock.after(WIRE_PEER_IDLE_MS, () => {
+      if (this.#wasUsed || this.#queries.size > 0) this.#watchSilence();
+      else this.destroy();
+    });
+  }
 }
 
 const restOf = (frame: Frame): "complete" | "more" => ((frame.flags & FLAG_END) === 0 ? "more" : "complete");

@@ -2,6 +2,7 @@
  * A proxy role in this process: real HTTP in front, a real router, real replicas behind it. The controller is the test: it says which
  * endpoints there are.
  */
+import type { EdgeLimits } from "../../src/adapters/edge-limits.ts";
 import { createNodeHttpEdge } from "../../src/adapters/node-http-edge.ts";
 import { createSocketTransport } from "../../src/adapters/socket-transport.ts";
 import { createSystemClock } from "../../src/adapters/system-clock.ts";
@@ -25,6 +26,8 @@ export interface ProxyWish {
   readonly controller?: "answers" | "is silent";
   /** Default: a port of its own. */
   readonly port?: number;
+  /** Default: the product's. */
+  readonly limits?: Partial<EdgeLimits>;
 }
 
 /** A door, or what a module exports with the class or function as default. */
@@ -48,8 +51,12 @@ export class ProxyLab {
   }
 
   /** A proxy in front of these, each on a replica of its own. */
-  async serve(...served: readonly Served[]): Promise<StartedProxy> {
-    const proxy = await this.start();
+  serve(...served: readonly Served[]): Promise<StartedProxy> {
+    return this.serveWith({}, ...served);
+  }
+
+  async serveWith(wish: ProxyWish, ...served: readonly Served[]): Promise<StartedProxy> {
+    const proxy = await this.start(wish);
     const closures: EndpointClosure[] = [];
     for (const { tag = "e", door, config, ...spec } of served) {
       const replica = await this.replicas.start({
@@ -97,7 +104,7 @@ export class StartedProxy {
   saved: unknown;
   #counter = 0;
 
-  constructor({ saved, port = 0 }: ProxyWish, ordinal: number) {
+  constructor({ saved, port = 0, limits = {} }: ProxyWish, ordinal: number) {
     this.saved = saved;
     const exit = Promise.withResolvers<number>();
     this.exited = exit.promise;
@@ -115,7 +122,15 @@ export class StartedProxy {
       { instanceId: "i-1", peer: actor, kind: "proxy", follow: "all" },
     );
     this.role = new ProxyRole(
-      { clock, log: this.log, random, link: this.link, edge: createNodeHttpEdge(), snapshots, router: this.router },
+      {
+        clock,
+        log: this.log,
+        random,
+        link: this.link,
+        edge: createNodeHttpEdge({ limits }),
+        snapshots,
+        router: this.router,
+      },
       { file: fileOf(actor, port), listenFd: undefined, linkEvents: {}, exit: exit.resolve },
     );
   }

@@ -16,6 +16,7 @@ import type { ActorReport } from "../../src/model/link-messages.ts";
 import { type ActorFile, runFiles } from "../../src/model/places.ts";
 import { type Hello, WIRE_PROTOCOL } from "../../src/model/wire.ts";
 import type { AgentLink, LinkEvents } from "../../src/ports/agent-link.ts";
+import type { Clock } from "../../src/ports/clock.ts";
 import type { Log, LogFields } from "../../src/ports/log.ts";
 import type { Transport } from "../../src/ports/transport.ts";
 import { Replica } from "../../src/replica/replica.ts";
@@ -71,6 +72,7 @@ export interface ReplicaWish {
   readonly config?: BackendConfigInput;
   readonly callers?: CallerFactory;
   readonly transport?: Transport;
+  readonly clock?: Clock;
 }
 
 export const MODULE = "file:///srv/app.ts";
@@ -145,7 +147,7 @@ export class StartedReplica {
   readonly address: Address;
 
   constructor(file: ActorFile, wish: ReplicaWish) {
-    const { exports, callers, transport } = wish;
+    const { exports, callers, transport, clock } = wish;
     const exit = Promise.withResolvers<number>();
     const { actor } = file.assignment;
     this.file = file;
@@ -154,7 +156,7 @@ export class StartedReplica {
     this.hello = this.helloOf("test", actor);
     this.replica = new Replica(
       {
-        clock: createSystemClock(),
+        clock: clock ?? createSystemClock(),
         log: this.log,
         link: this.link,
         transport: transport ?? createSocketTransport(),

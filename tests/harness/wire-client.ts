@@ -142,6 +142,15 @@ export class WireClient {
     for (const piece of this.writer.take()) this.#socket.write(piece);
   }
 
+  /** Reads nothing until `resume`. */
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
   raw(bytes: Uint8Array): void {
     this.#socket.write(bytes);
   }
