@@ -284,6 +284,12 @@ test.each([
 });
 
 // The kernel lets root write everywhere but on read-only file systems; /proc is one of a kind for everybody.
+test("its files are the user's alone: the environment of backends is in them", async () => {
+  const path = join(makeFolder(), "store.db");
+  await run(open({ path }), put("/a", "1"));
+  for (const file of [path, `${path}-wal`, `${path}-shm`]) expect(statSync(file).mode & 0o777).toBe(0o600);
+});
+
 test("a state folder that cannot be written is refused with its name", () => {
   const folder = process.getuid?.() === 0 ? "/proc/self" : makeFolder();
   if (folder !== "/proc/self") chmodSync(folder, 0o500);

@@ -72,7 +72,7 @@ export const isCurrent = (record: BackendRecord, replica: ObservedReplica): bool
 
 /** "replica iris:v1#7 failed to start 3 times: bad weights" */
 export const describeFailure = (replica: ObservedReplica): string =>
-  `replica ${replica.actor} failed to start ${replica.failedStarts} times: ${replica.error?.message.replace(/\.$/, "") ?? "its process ended"}`;
+  `replica ${replica.actor} failed to start ${replica.failedStarts === 1 ? "once" : `${replica.failedStarts} times`}: ${replica.error?.message.replace(/\.$/, "") ?? "its process ended"}`;
 
 interface Choice {
   readonly start: number;

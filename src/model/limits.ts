@@ -39,6 +39,10 @@ export const LEASE_TTL_MS = 5_000;
 export const LEASE_RENEW_INTERVAL_MS = 1_500;
 
 // ── controller
+/** Replicas of one backend: each is a process, and one zero too many must not take the machine. */
+export const MAX_REPLICAS = 10_000;
+/** A route; longer ones do not fit the request line of most clients. */
+export const MAX_ROUTE_CHARS = 1_000;
 /** Rows of one reconcile step: leaves room in a transaction for the counter, the backend and its goal. */
 export const MAX_ROWS_PER_STEP = 100;
 /** After a new life begins, handles and proxies re-register within one dial interval plus one poll. */
@@ -313,6 +317,8 @@ export const READ_AWAY_MS = 2_000;
 export const MAX_GOAL_WAIT_MS = 60_000;
 /** What an error sentence shows of a value that somebody sent: enough to find it again. */
 export const MAX_EXCERPT_CHARS = 100;
+/** Problems of one body that are told one by one: who mends these sees the next. */
+export const MAX_SHOWN_ISSUES = 20;
 /** REST bodies are small configuration. */
 export const MAX_REST_BODY_BYTES = 900_000;
 /** An app in one body: what is too large to be saved is still read, so that the answer names its size. */

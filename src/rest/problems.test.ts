@@ -47,6 +47,31 @@ test("an endpoint has a backend or traffic, not both", () => {
   expect(messageFor(createEndpointSchema, both)).toContain("needs either backend or traffic, not both");
 });
 
+test("of very many problems the first are told, and how many there are", () => {
+  const body = Object.fromEntries(Array.from({ length: 5_000 }, (_, index) => [`nothing${index}`, 1]));
+  const message = messageFor(backendConfigSchema, { ...body, numReplicas: "3" });
+  expect(message).toContain('numReplicas must be a number, got "3" (string): remove the quotes');
+  expect(message).toContain('unknown key "nothing0"');
+  expect(message).toMatch(/; and 4981 more problems\.$/);
+});
+
+test("a name that can be no tag is refused where it is a key, and shown in part when it is long", () => {
+  expect(messageFor(setTrafficSchema, { weights: { "a/b": 1 } })).toMatch(
+    /^backend "resnet": weights\.a\/b is a name that must be 1 to 63/,
+  );
+  const long = messageFor(setTrafficSchema, { weights: { ["x".repeat(5_000)]: 1 } });
+  expect(long.length).toBeLessThan(400);
+});
+
+test("what no process can be given is refused", () => {
+  const config = { env: { A: "x\0y" }, cwd: "/a\0", nodeArgs: ["\0"], numReplicas: 1_000_000 };
+  const message = messageFor(createBackendSchema, { module: "file:a.ts", config });
+  for (const part of ["module must be a file:/// URL", "env.A must not hold a NUL", "cwd must not hold a NUL"])
+    expect(message).toContain(part);
+  expect(message).toContain("nodeArgs.0 must not hold a NUL");
+  expect(message).toContain("numReplicas must be at most 10000");
+});
+
 test("an unknown method lists the known ones", () => {
   expect(messageFor(createEndpointSchema, { backend: "a", methods: ["GIT"] })).toContain('must be one of "GET"');
 });

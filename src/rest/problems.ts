@@ -6,7 +6,7 @@ import type { z } from "zod";
 import { suggestion } from "../base/did-you-mean.ts";
 import { isServeError, ServeError } from "../base/serve-error.ts";
 import { ERROR_CODES, type ErrorCode, isErrorCode } from "../model/error-codes.ts";
-import { MAX_EXCERPT_CHARS } from "../model/limits.ts";
+import { MAX_EXCERPT_CHARS, MAX_SHOWN_ISSUES } from "../model/limits.ts";
 
 export interface Problem {
   readonly type: string;
@@ -50,7 +50,9 @@ const problem = (code: string, detail: string, details: Readonly<Record<string, 
 
 /** All problems of one body as one error: `numReplicas must be …; maxSurge must …`. */
 export const schemaError = (error: z.core.$ZodError, schema: z.core.$ZodType): ServeError => {
-  const issues = error.issues.flatMap((issue) => sentencesOf(issue, schema));
+  const found = error.issues.slice(0, MAX_SHOWN_ISSUES).flatMap((issue) => sentencesOf(issue, schema));
+  const issues = found.slice(0, MAX_SHOWN_ISSUES);
+  if (countOf(error.issues) > issues.length) issues.push(`and ${countOf(error.issues) - issues.length} more problems`);
   return Object.assign(
     new ServeError(codeOf(error.issues), `${issues.join("; ").replace(/([^?])$/, "$1.")}`, { details: { issues } }),
     {
@@ -59,30 +61,38 @@ export const schemaError = (error: z.core.$ZodError, schema: z.core.$ZodType): S
   );
 };
 
+const countOf = (issues: readonly z.core.$ZodIssue[]): number =>
+  issues.reduce((sum, issue) => sum + (issue.code === "unrecognized_keys" ? issue.keys.length : 1), 0);
+
 /** The code that all issues name themselves, or the one for configurations. */
 const codeOf = (issues: readonly z.core.$ZodIssue[]): ErrorCode => {
-  const codes = issues.map((issue): unknown => (issue.code === "custom" ? issue.params?.["code"] : undefined));
+  const rules = issues.flatMap(rulesOf);
+  const codes = rules.map((rule): unknown => (rule.code === "custom" ? rule.params?.["code"] : undefined));
   const [first] = codes;
   const isCommon = typeof first === "string" && isErrorCode(first) && codes.every((code) => code === first);
   return isCommon ? first : "config-invalid";
 };
 
+/** Of a key in a record those that it breaks. */
+const rulesOf = (issue: z.core.$ZodIssue): readonly z.core.$ZodIssue[] =>
+  issue.code === "invalid_key" ? issue.issues : [issue];
+
 const sentencesOf = (issue: z.core.$ZodIssue, schema: z.core.$ZodType): readonly string[] => {
   // `config` is where REST keeps them; to the user they are the fields of the backend.
   const path = issue.path
-    .map(String)
+    .map((step) => excerpt(String(step)))
     .join(".")
     .replace(/^config\./, "");
   switch (issue.code) {
     case "unrecognized_keys": {
       const known = keysAt(schema, issue.path);
-      return issue.keys.map((key) =>
-        `unknown key "${path === "" || path === "config" ? key : `${path}.${key}`}".${suggestion(key, known)}`.replace(
-          /\.$/,
-          "",
-        ),
-      );
+      const at = path === "" || path === "config" ? "" : `${path}.`;
+      return issue.keys
+        .slice(0, MAX_SHOWN_ISSUES)
+        .map((key) => `unknown key "${at}${excerpt(key)}".${suggestion(excerpt(key), known)}`.replace(/\.$/, ""));
     }
+    case "invalid_key":
+      return [`${path} is a name that ${rulesOf(issue)[0]?.message}`];
     case "invalid_type":
       return [
         `${path || "the body"} must be ${articled(issue.expected)}, got ${shown(issue.input)}${cure(issue.expected, issue.input)}`,

@@ -10,7 +10,7 @@ import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, ty
 import * as z from "zod";
 import { isServeError, ServeError } from "../base/serve-error.ts";
 import type { Call, Goal } from "../model/calls.ts";
-import { MAX_HEADER_BYTES, MAX_REST_BODY_BYTES, RETRY_AFTER_SECONDS } from "../model/limits.ts";
+import { MAX_HEADER_BYTES, MAX_REST_BODY_BYTES, MAX_VALUE_DEPTH, RETRY_AFTER_SECONDS } from "../model/limits.ts";
 import type { PollAnswer, PollRequest } from "../model/longpoll.ts";
 import type { HttpConfig } from "../model/records.ts";
 import type { Status } from "../model/status.ts";
@@ -112,10 +112,23 @@ const parseJsonOnly = (app: FastifyInstance): void => {
   const parse = app.getDefaultJsonParser("error", "error");
   app.removeAllContentTypeParsers();
   app.addContentTypeParser<string>(/^application\/(.+\+)?json/i, { parseAs: "string" }, (request, text, done) => {
-    if (text === "") done(null, undefined);
-    else void parse(request, text, done);
+    if (text === "") return done(null, undefined);
+    void parse(request, text, (error, value) => {
+      if (error !== null) done(error, undefined);
+      else if (isDeeper(value, MAX_VALUE_DEPTH)) done(tooDeep(), undefined);
+      else done(null, value);
+    });
   });
 };
+
+/** What is deeper than all that values may be would exhaust the stack of whoever looks at it. */
+const isDeeper = (value: unknown, levels: number): boolean =>
+  typeof value === "object" &&
+  value !== null &&
+  (levels === 0 || Object.values(value).some((inner) => isDeeper(inner, levels - 1)));
+
+const tooDeep = (): ServeError =>
+  new ServeError("body-invalid", `the body is nested more than ${MAX_VALUE_DEPTH} levels deep.`);
 
 /** Routes that name no query or body want none. */
 const refuseUnasked = (app: FastifyInstance): void => {

@@ -5,10 +5,11 @@
 import * as z from "zod";
 import { HTTP_METHODS } from "../model/endpoint.ts";
 import { isName, NAME_RULE } from "../model/ids.ts";
-import { MAX_GOAL_WAIT_MS } from "../model/limits.ts";
+import { MAX_GOAL_WAIT_MS, MAX_REPLICAS, MAX_ROUTE_CHARS } from "../model/limits.ts";
 
 const positiveInteger = z.number().int("must be a whole number").positive("must be at least 1");
 const wholeNumber = z.number().int("must be a whole number").nonnegative("must not be negative");
+const replicas = positiveInteger.max(MAX_REPLICAS, `must be at most ${MAX_REPLICAS}`);
 const milliseconds = wholeNumber.meta({ description: "Milliseconds." });
 const share = z.number().min(0, "must be between 0 and 1").max(1, "must be between 0 and 1");
 const weight = z.number().nonnegative("must not be negative");
@@ -16,12 +17,18 @@ const weight = z.number().nonnegative("must not be negative");
 /** `params.code`: the error code of this rule, where it is not config-invalid. */
 const tag = z.string().refine(isName, { error: `must be ${NAME_RULE}`, params: { code: "tag-invalid" } });
 
+/** What becomes an argument, a path or an environment of a process: none of them can hold a NUL. */
+const text = z.string().refine((value) => !value.includes("\0"), "must not hold a NUL character");
+
+/** Shares by the tags of backends. */
+const byBackend = <V extends z.ZodType>(value: V) => z.record(tag, value);
+
 /** JSON, whatever it says. */
 const json = z.json();
 
 export const backendConfigSchema = z
   .strictObject({
-    numReplicas: positiveInteger,
+    numReplicas: replicas,
     maxConcurrentQueries: positiveInteger,
     maxQueuedQueries: wholeNumber,
     maxBatchSize: positiveInteger,
@@ -38,22 +45,22 @@ export const backendConfigSchema = z
     maxUnavailable: wholeNumber,
     resources: z.strictObject({ cpu: z.number().nonnegative(), memoryBytes: wholeNumber }).partial(),
     autoscaling: z.strictObject({
-      minReplicas: positiveInteger,
-      maxReplicas: positiveInteger,
+      minReplicas: replicas,
+      maxReplicas: replicas,
       targetQueriesPerReplica: z.number().positive("must be above 0"),
       upDelayMs: milliseconds.optional(),
       downDelayMs: milliseconds.optional(),
     }),
-    env: z.record(z.string(), z.string()),
-    envFile: z.string(),
-    cwd: z.string(),
-    nodeArgs: z.array(z.string()),
+    env: z.record(z.string(), text),
+    envFile: text,
+    cwd: text,
+    nodeArgs: z.array(text),
     codeVersion: z.string(),
   })
   .partial();
 
 export const createBackendSchema = z.strictObject({
-  module: z.string().startsWith("file:", "must be a file: URL").meta({ description: "URL of the module on the node." }),
+  module: text.startsWith("file:///", "must be a file:/// URL").meta({ description: "URL of the module on the node." }),
   export: z
     .string()
     .min(1)
@@ -70,12 +77,13 @@ export const createBackendSchema = z.strictObject({
   config: backendConfigSchema.optional(),
 });
 
-const weights = z.record(z.string(), weight);
+const weights = byBackend(weight);
 
 export const createEndpointSchema = z
   .strictObject({
     route: z
       .string()
+      .max(MAX_ROUTE_CHARS, `must have at most ${MAX_ROUTE_CHARS} characters`)
       .optional()
       .meta({ description: "/path, with :parameters and a closing *; absent: handles only." }),
     methods: z.array(z.enum(HTTP_METHODS)).min(1).optional(),
@@ -83,9 +91,9 @@ export const createEndpointSchema = z
     idempotent: z.boolean().optional(),
     timeoutMs: positiveInteger.optional(),
     expose: z.array(z.string()).optional(),
-    backend: z.string().optional(),
+    backend: tag.optional(),
     traffic: weights.optional(),
-    shadows: z.record(z.string(), share).optional(),
+    shadows: byBackend(share).optional(),
   })
   .refine(
     (body) => (body.backend === undefined) !== (body.traffic === undefined),
@@ -117,7 +125,7 @@ export const goalQuery = z.strictObject({
 export const noQuery = z.strictObject({});
 export const noBody = z.strictObject({}).nullable();
 
-const snapshotId = z.strictObject({ epoch: z.number(), counter: z.number() });
+const snapshotId = z.strictObject({ epoch: wholeNumber, counter: wholeNumber });
 
 export const pollSchema = z.strictObject({
   client: z.string().min(1).max(100),

@@ -177,6 +177,13 @@ describe("what the API does not have", () => {
     expect(answer).toMatchObject({ status: 202 });
   });
 
+  test("a body that is nested thousands of levels deep is refused", async () => {
+    const body = `{"userConfig":${"[".repeat(5_000)}${"]".repeat(5_000)}}`;
+    const headers = { "content-type": "application/json" };
+    const answer = await rest(instance, "/v1/backends/echo/config", { method: "PATCH", headers, body });
+    expect(expectProblem(answer, { status: 400, code: "body-invalid" })).toMatch(/nested more than 200 levels/);
+  });
+
   test("a wait that is no number is refused with what was sent", async () => {
     const answer = await rest(instance, "/v1/goals/open-echo?waitMs=soon");
     expect(expectProblem(answer, { status: 400, code: "config-invalid" })).toMatch(/waitMs .*got "soon"/);

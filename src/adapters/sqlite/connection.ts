@@ -6,7 +6,7 @@
  * Opening may block for STORE_OPEN_TIMEOUT_MS; after that no call blocks longer than STORE_BUSY_TIMEOUT_MS on another process.
  * The file is never opened by other means in this process: closing it would drop SQLite's locks.
  */
-import { accessSync, constants, type Stats, statSync } from "node:fs";
+import { accessSync, closeSync, constants, openSync, type Stats, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { ServeError } from "../../base/serve-error.ts";
@@ -95,6 +95,7 @@ function tryOpen(path: string): Connections {
     for (const db of opened) db.close();
   };
   try {
+    createPrivately(path);
     const db = open("FULL");
     const durable = connection(db);
     if (!hasSchema(db, path)) createSchema(durable, path);
@@ -102,6 +103,16 @@ function tryOpen(path: string): Connections {
   } catch (error) {
     close();
     throw error;
+  }
+}
+
+/** SQLite would make a file that everybody may read, and the environment of backends is in it. Its other files get the same mode. */
+function createPrivately(path: string): void {
+  try {
+    closeSync(openSync(path, "wx", 0o600));
+  } catch (error) {
+    // There already, or not to be made: opening it says which.
+    if (!["EEXIST", "EACCES", "EROFS", "ENOSPC"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
   }
 }
 
