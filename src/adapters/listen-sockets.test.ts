@@ -1,7 +1,7 @@
 import { createServer } from "node:net";
 import { afterEach, expect, it } from "vitest";
 import type { ListenSocket, ListenWish } from "../ports/listen-sockets.ts";
-import { createListenSockets } from "./listen-sockets.ts";
+import { createListenSockets, maxProxiesPerPort } from "./listen-sockets.ts";
 
 const sockets = createListenSockets();
 const opened: ListenSocket[] = [];
@@ -48,4 +48,11 @@ it("is free again when it is closed", async () => {
 it("says which host it cannot listen on", async () => {
   await expect(open({ host: "203.0.113.9" })).rejects.toMatchObject({ code: "config-invalid" });
   await expect(open({ host: "no.such.host.invalid" })).rejects.toThrow("is no address of this machine");
+});
+
+it("lets several proxies answer on one port where a socket can be passed on or a port be shared, and one elsewhere", () => {
+  expect(sockets.maxProxiesPerPort).toBe(Number.POSITIVE_INFINITY);
+  expect(maxProxiesPerPort({ platform: "linux", passesSockets: false })).toBe(Number.POSITIVE_INFINITY);
+  expect(maxProxiesPerPort({ platform: "darwin", passesSockets: true })).toBe(Number.POSITIVE_INFINITY);
+  expect(maxProxiesPerPort({ platform: "darwin", passesSockets: false })).toBe(1);
 });

@@ -9,7 +9,14 @@ import { messageOf, ServeError } from "../base/serve-error.ts";
 import type { Address } from "../model/actor.ts";
 import type { ListenSocket, ListenSockets, ListenWish } from "../ports/listen-sockets.ts";
 
-export const createListenSockets = (): ListenSockets => ({ open });
+export const createListenSockets = (): ListenSockets => ({
+  maxProxiesPerPort: maxProxiesPerPort({ platform: process.platform, passesSockets: net.BoundSocket !== undefined }),
+  open,
+});
+
+/** Proxies inherit one socket, or each binds the port itself (SO_REUSEPORT of Linux); where neither works, one proxy has it alone. */
+export const maxProxiesPerPort = (node: { readonly platform: string; readonly passesSockets: boolean }): number =>
+  node.passesSockets || node.platform === "linux" ? Number.POSITIVE_INFINITY : 1;
 
 async function open({ host, port, heldBy }: ListenWish): Promise<ListenSocket> {
   const ip = await resolveHost(host);

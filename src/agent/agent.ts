@@ -178,7 +178,15 @@ export class Agent {
   /** A port in use must fail the start, not the first proxy after it. */
   async #openWantedPort({ listeners }: NodeParts, record: InstanceRecord | undefined): Promise<void> {
     const wanted = { ...DEFAULT_HTTP_CONFIG, ...record?.http, ...this.#settings.launch.http };
-    if (wanted.location !== "none") await listeners.ensure(wanted);
+    if (wanted.location === "none") return;
+    const most = this.#ports.sockets.maxProxiesPerPort;
+    if (wanted.proxiesPerNode > most) {
+      throw new ServeError(
+        "platform-unsupported",
+        `http.proxiesPerNode is ${wanted.proxiesPerNode}, but on this platform processes can share a listening port only with Node 26.4 or newer. Set it to ${most}, or use a newer Node.`,
+      );
+    }
+    await listeners.ensure(wanted);
   }
 
   /** A start that a person waits for fails when its controller cannot run; later, or with adopted processes, the agent goes on trying. */

@@ -21,6 +21,8 @@ export interface ListenWish {
 }
 
 export interface ListenSockets {
+  /** How many proxies can accept on one port of this node. */
+  readonly maxProxiesPerPort: number;
   /** Rejects with a ServeError: `port-in-use` when somebody else answers there. */
   open(wish: ListenWish): Promise<ListenSocket>;
 }

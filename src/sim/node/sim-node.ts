@@ -113,6 +113,7 @@ export class SimNode {
 
   listenSockets(): ListenSockets {
     return {
+      maxProxiesPerPort: Number.POSITIVE_INFINITY,
       open: async ({ host, port }) => ({
         port: port === 0 ? 8000 : port,
         address: `tcp:${host}:${port === 0 ? 8000 : port}`,
