@@ -12,6 +12,7 @@ import {
   type Exit,
   exitedActor,
   failedStart,
+  heardActor,
   isMeantToRun,
   linkedActor,
   newActor,
@@ -127,8 +128,14 @@ export class ActorSupervisor {
       return `${actor} is incarnation ${view.file.incarnation} with pid ${view.life.process.pid}, not ${from.incarnation} with pid ${from.pid}`;
     }
     this.#links.set(actor, link);
-    this.#update(linkedActor(view));
+    this.#update(heardActor(linkedActor(view), this.#parts.supervision.now()));
     return undefined;
+  }
+
+  /** It has answered a ping. */
+  heard(actor: ActorName): void {
+    const view = this.#views.get(actor);
+    if (view !== undefined) this.#update(heardActor(view, this.#parts.supervision.now()));
   }
 
   reported(actor: ActorName, report: ActorReport): void {
@@ -278,6 +285,13 @@ export class ActorSupervisor {
     const { actor } = before;
     const { view, steps, wakeAt } = decideActor(before, { now, trustFilesFrom: this.#trustFilesFrom });
     this.#views.set(actor, view);
+    if (isStalled(view) && !isStalled(before)) {
+      this.#parts.log.warn("actor-stalled", {
+        actor,
+        pid: view.life.kind === "up" ? view.life.process.pid : undefined,
+      });
+      this.#parts.onChange(actor);
+    }
     this.#wakes.get(actor)?.cancel();
     this.#wakes.delete(actor);
     if (wakeAt !== undefined) {
@@ -304,6 +318,9 @@ export class ActorSupervisor {
       }
       case "start":
         this.#start(view, step);
+        return;
+      case "ping":
+        this.#links.get(actor)?.send({ kind: "ping", id: 0 });
         return;
       case "configure":
       case "intent":
@@ -365,6 +382,8 @@ export class ActorSupervisor {
     }
   }
 }
+
+const isStalled = ({ life }: ActorView): boolean => life.kind === "up" && life.isStalled;
 
 /** Both are what came over a link or out of a file: plain JSON with its fields in one order. */
 const isSameReport = (a: ActorReport | undefined, b: ActorReport | undefined): boolean =>

@@ -61,6 +61,7 @@ export class LinkDesk {
         return;
       case "pong":
         if (peer.kind === "controller") keeper.answered(link);
+        else if (peer.kind === "actor") supervisor.heard(peer.actor);
         return;
       default:
         assertNever(message);

@@ -29,13 +29,16 @@ export interface CommonConfig {
   readonly gracefulShutdownTimeoutMs?: number | undefined;
   /** Import, constructor, `start()` and first `reconfigure()` together. Default 60 s. */
   readonly startTimeoutMs?: number | undefined;
-  /** Failed starts in a row after which the goal fails. Default 3. */
+  /** Failed starts in a row after which the goal fails; also replacements in a row of new replicas that stay unhealthy. Default 3. */
   readonly maxStartAttempts?: number | undefined;
-  /** Default 5 s. */
+  /** Pause between two calls of `checkHealth()`. A replica whose check fails is replaced. Default 5 s. */
   readonly healthCheckIntervalMs?: number | undefined;
-  /** Default 5 s. */
+  /** A check that takes longer has failed. Default 5 s. */
   readonly healthCheckTimeoutMs?: number | undefined;
-  /** A replica whose event loop stands still for longer is replaced. Above the longest synchronous handler. Default 30 s. */
+  /**
+   * A replica that does not answer its agent for longer is killed and replaced: its event loop stands still, or it was stopped (a
+   * breakpoint does that too). Above the longest synchronous handler. Default 30 s.
+   */
   readonly loopStallLimitMs?: number | undefined;
   /** Replicas above `numReplicas` while they are replaced. Default 1. */
   readonly maxSurge?: number | undefined;

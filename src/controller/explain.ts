@@ -24,8 +24,8 @@ export const explain = (
     return last === undefined ? [] : [explained(key, last.reason, last.timestamp)];
   });
   const status = known.view.status(target as ActorName);
-  if (status?.error === undefined) return decided;
-  return [explained(target, status.error.message, status.startedAt), ...decided];
+  const said = [status?.healthReason, status?.error?.message].filter((reason) => reason !== undefined);
+  return [...said.map((reason) => explained(target, reason, status?.startedAt ?? 0)), ...decided];
 };
 
 const relatedTo = (view: View, target: string): readonly (SubjectKey | string)[] => {

@@ -107,6 +107,7 @@ const agentsOf = ({ view, now }: Reported): readonly ProcessStatus[] => {
 const processStatus = ({ view, now }: Reported, assignment: Assignment): ProcessStatus => {
   const status = view.status(assignment.actor);
   const isUp = status?.pid !== undefined;
+  const problem = status?.healthReason ?? status?.error?.message;
   return {
     name: assignment.actor,
     kind: assignment.spec.kind,
@@ -116,7 +117,8 @@ const processStatus = ({ view, now }: Reported, assignment: Assignment): Process
     incarnation: status?.incarnation ?? 0,
     restarts: Math.max(0, (status?.incarnation ?? 1) - 1),
     uptimeMs: isUp ? Math.max(0, now.timestamp - status.startedAt) : 0,
-    ...(status?.error === undefined ? {} : { error: status.error.message }),
+    ...(status === undefined || status.health === "healthy" ? {} : { health: status.health }),
+    ...(problem === undefined ? {} : { error: problem }),
     ...(status?.address === undefined ? {} : { address: status.address }),
   };
 };

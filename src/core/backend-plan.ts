@@ -4,13 +4,16 @@
  *
  * Promises: never more processes than wanted + maxSurge, those on their way out included; ready replicas are taken away only while
  * wanted - maxUnavailable others stay; to lose k exactly k go, not-ready ones first, then the youngest; a roll-out whose new replicas
- * fail stops by itself and touches no old one; a serving replica is withdrawn from routers before it is drained.
+ * fail stops by itself and touches no old one; a serving replica is withdrawn from routers before it is drained. What is done about
+ * replicas that nobody wants gone, and that cannot do their work, is in sick-replicas.ts.
  */
 import type { Intent } from "../model/actor.ts";
 import type { BackendConfig } from "../model/backend-config.ts";
 import type { ActorName } from "../model/ids.ts";
 import type { BackendRecord } from "../model/records.ts";
+import { reasonOf, stoppedRollout } from "./backend-reasons.ts";
 import type { ObservedReplica } from "./observed-replica.ts";
+import { isCurrent, isFailure, isFinal, isSick, planSick, type SickPlan } from "./sick-replicas.ts";
 
 export interface ObservedBackend {
   readonly record: BackendRecord;
@@ -22,6 +25,8 @@ export interface ObservedBackend {
   /** How far routers have been told that a replica goes; `complete`: all have applied it, or were given time enough. */
   readonly withdrawal: (actor: ActorName) => "none" | "under way" | "complete";
   readonly drainTimeoutMs: number;
+  /** Whether the pause after the last replacement of a sick replica is over. */
+  readonly mayReplace: boolean;
 }
 
 export interface BackendPlan {
@@ -34,21 +39,29 @@ export interface BackendPlan {
   readonly tell: readonly { readonly actor: ActorName; readonly intent: Intent }[];
   /** Assignments whose process is gone. */
   readonly remove: readonly ActorName[];
+  /** Some are withdrawn and go when all routers know it: time alone may bring that about. */
+  readonly waits: boolean;
+  /** `begins`: sick replicas are replaced by this plan, and the next ones only after a pause · `waits`: for the end of that pause. */
+  readonly recovery: "none" | "begins" | "waits";
   /** Why the backend is not as wanted, one sentence; undefined: it is, or all is under way. */
   readonly reason: string | undefined;
 }
 
 export const planBackend = (seen: ObservedBackend): BackendPlan => {
   const choice = chooseReplicas(seen);
-  const going = new Set(choice.going.map((replica) => replica.actor));
+  const going = new Set(choice.going.map(nameOf));
+  const benched = new Set(choice.benched.filter((replica) => !going.has(replica.actor)).map(nameOf));
   const departures = choice.going.map((replica) => ({ replica, step: nextStepOut(seen, replica) }));
-  const stepped = (step: "withdraw") => departures.filter((it) => it.step === step).map((it) => it.replica.actor);
+  const isOut = (replica: ObservedReplica) => going.has(replica.actor) || benched.has(replica.actor);
   return {
     start: choice.start,
     push: seen.replicas.filter((replica) => !going.has(replica.actor) && needsPush(seen.record, replica)).map(nameOf),
-    withdraw: stepped("withdraw"),
+    withdraw: [
+      ...departures.filter(({ step }) => step === "withdraw").map(({ replica }) => replica.actor),
+      ...[...benched].filter((actor) => seen.withdrawal(actor) === "none"),
+    ],
     restore: seen.replicas
-      .filter((it) => isWanted(it) && !going.has(it.actor) && seen.withdrawal(it.actor) !== "none")
+      .filter((it) => isWanted(it) && !isOut(it) && seen.withdrawal(it.actor) !== "none")
       .map(nameOf),
     tell: [
       ...departures.flatMap(({ replica, step }) =>
@@ -57,53 +70,89 @@ export const planBackend = (seen: ObservedBackend): BackendPlan => {
       ...forcedOut(seen),
     ],
     remove: seen.replicas.filter((replica) => replica.phase === "ended").map(nameOf),
+    waits: departures.some(({ step }) => step === "withdraw" || step === "wait"),
+    recovery: recoveryOf(choice, departures),
     reason: choice.reason,
   };
 };
 
-/** A replica of the present roll-out that could not start with the present configuration: it keeps its place until the next change. */
-export const isFailure = (record: BackendRecord, replica: ObservedReplica): boolean =>
-  replica.phase === "failed" &&
-  isCurrent(record, replica) &&
-  replica.assignment.configRevision >= record.configRevision;
+type StepOut = "withdraw" | "wait" | Intent;
 
-export const isCurrent = (record: BackendRecord, replica: ObservedReplica): boolean =>
-  replica.assignment.rollout === record.rollout;
-
-/** "replica iris:v1#7 failed to start 3 times: bad weights" */
-export const describeFailure = (replica: ObservedReplica): string =>
-  `replica ${replica.actor} failed to start ${replica.failedStarts === 1 ? "once" : `${replica.failedStarts} times`}: ${replica.error?.message.replace(/\.$/, "") ?? "its process ended"}`;
+const recoveryOf = (
+  { care }: Choice,
+  departures: readonly { readonly replica: ObservedReplica; readonly step: StepOut }[],
+): BackendPlan["recovery"] => {
+  if (care === undefined) return "none";
+  const isTold = departures.some(({ replica, step }) => typeof step !== "string" && care.unreplaced.includes(replica));
+  if (isTold || care.replacing > 0) return "begins";
+  return care.waits ? "waits" : "none";
+};
 
 interface Choice {
   readonly start: number;
   readonly going: readonly ObservedReplica[];
+  /** Out of the published set for now, but not gone. */
+  readonly benched: readonly ObservedReplica[];
+  readonly care: SickPlan | undefined;
   readonly reason: string | undefined;
 }
 
+const NOTHING: Choice = { start: 0, going: [], benched: [], care: undefined, reason: undefined };
+
 const chooseReplicas = (seen: ObservedBackend): Choice => {
   const { record, config, wanted, replicas } = seen;
-  if (wanted === "hold") return { start: 0, going: [], reason: undefined };
+  if (wanted === "hold") return NOTHING;
   const kept = replicas.filter(isWanted);
   // Failed with an older configuration or code: no process, nothing to save. Whoever replaces it starts with the new one.
   const given = kept.filter((replica) => replica.phase === "failed" && !isFailure(record, replica));
   const current = kept.filter((replica) => isCurrent(record, replica) && !given.includes(replica));
   const old = kept.filter((replica) => !isCurrent(record, replica) && !given.includes(replica));
-  const failure = current.find((replica) => isFailure(record, replica));
+  if (wanted === 0) return { ...NOTHING, going: [...given, ...inOrderOfGoing(current), ...old] };
 
-  const surplus = inOrderOfGoing(current).slice(0, Math.max(0, current.length - wanted));
-  if (wanted === 0) return { start: 0, going: [...given, ...surplus, ...old], reason: undefined };
-  if (old.length > 0 && failure !== undefined) {
-    return { start: 0, going: [...given, ...surplus], reason: stoppedRollout(failure, old) };
+  const final = current.find((replica) => isFinal(record, replica));
+  const sick = current.filter((replica) => isSick(replica) && !isFinal(record, replica));
+  const fit = current.filter((replica) => !sick.includes(replica));
+  const surplus = inOrderOfGoing(fit).slice(0, Math.max(0, fit.length - wanted));
+  const benched = benchedOf(kept, wanted);
+  if (old.length > 0 && final !== undefined) {
+    return { ...NOTHING, going: [...given, ...surplus], benched, reason: stoppedRollout(final, old) };
   }
 
   const processes = replicas.filter((replica) => replica.phase !== "failed" && replica.phase !== "ended").length;
-  const missing = Math.max(0, wanted - current.length);
-  const start = Math.max(0, Math.min(missing, wanted + config.maxSurge - processes));
-  const going = [...given, ...surplus, ...oldOnesToGo({ old, current, floor: wanted - config.maxUnavailable })];
-  return { start, going, reason: reasonOf(seen, { failure, missing, start }) };
+  const care = planSick({
+    sick,
+    missing: Math.max(0, wanted - fit.length),
+    budget: Math.max(0, wanted + config.maxSurge - processes),
+    spare: kept.filter(isServing).length - floorOfServing(seen, wanted),
+    mayReplace: seen.mayReplace,
+  });
+  const oldOnes = oldOnesToGo({ old, current, floor: wanted - config.maxUnavailable });
+  return {
+    start: care.start,
+    going: [...given, ...surplus, ...care.going, ...oldOnes],
+    benched,
+    care,
+    reason: reasonOf(seen, { wanted, final, care }),
+  };
 };
 
-/** Old replicas that are not ready go at once; of the ready ones as many as leave `floor` ready. Those on silent nodes stay. */
+/** With surge a replacement is ready before the last one that serves goes, whatever maxUnavailable says. */
+const floorOfServing = ({ config }: ObservedBackend, wanted: number): number =>
+  Math.max(config.maxSurge > 0 ? 1 : 0, wanted - config.maxUnavailable);
+
+/**
+ * Who gets no queries though it has not been told to go: stalled ones always; unhealthy ones while at least half of the wanted replicas
+ * are ready and healthy. Below that the fault is more likely to be elsewhere, and some answers are better than none.
+ */
+const benchedOf = (kept: readonly ObservedReplica[], wanted: number): readonly ObservedReplica[] => {
+  const healthy = kept.filter((replica) => replica.phase === "ready" && replica.health === "healthy").length;
+  const spares = healthy > 0 && healthy * 2 >= wanted;
+  return kept.filter(
+    (replica) => replica.serving && (replica.health === "stalled" || (replica.health === "unhealthy" && spares)),
+  );
+};
+
+/** Old replicas that do not serve go at once; of the others as many as leave `floor`, unhealthy ones first. Those on silent nodes stay. */
 const oldOnesToGo = ({
   old,
   current,
@@ -113,22 +162,34 @@ const oldOnesToGo = ({
   readonly current: readonly ObservedReplica[];
   readonly floor: number;
 }): readonly ObservedReplica[] => {
-  const ready = old.filter((replica) => replica.phase === "ready");
-  const newReady = current.filter((replica) => replica.phase === "ready").length;
-  const spare = Math.max(0, newReady + ready.length - Math.max(0, floor));
-  return [...old.filter((replica) => replica.phase === "starting"), ...inOrderOfGoing(ready).slice(0, spare)];
+  const serving = old.filter(isServing);
+  const newReady = current.filter((replica) => replica.phase === "ready" && replica.health === "healthy").length;
+  const spare = Math.max(0, newReady + serving.length - Math.max(0, floor));
+  const useless = old.filter(
+    (replica) => replica.phase === "starting" || (replica.phase === "ready" && !isServing(replica)),
+  );
+  return [...useless, ...inOrderOfGoing(serving).slice(0, spare)];
 };
 
-/** Who goes first when some must: the youngest that is not ready, then the youngest. */
-const inOrderOfGoing = (replicas: readonly ObservedReplica[]): readonly ObservedReplica[] =>
-  replicas.toSorted((a, b) => Number(a.serving) - Number(b.serving) || b.ordinal - a.ordinal);
+/** Ready, and its event loop turns. */
+const isServing = (replica: ObservedReplica): boolean => replica.phase === "ready" && replica.health !== "stalled";
 
-/** Out of the published set first, then drained; who never served is told at once; who has no process, or is forced out, is killed. */
-const nextStepOut = (seen: ObservedBackend, replica: ObservedReplica): "withdraw" | "wait" | Intent => {
+/** Who goes first when some must: the youngest that is not ready, then the youngest that is not healthy, then the youngest. */
+const inOrderOfGoing = (replicas: readonly ObservedReplica[]): readonly ObservedReplica[] =>
+  replicas.toSorted(
+    (a, b) =>
+      Number(a.serving) - Number(b.serving) || Number(isHealthy(a)) - Number(isHealthy(b)) || b.ordinal - a.ordinal,
+  );
+
+/**
+ * Out of the published set first, then drained; who never served is told at once; who has no process, or is forced out, is killed. So is
+ * one that is stalled: it would not hear of a drain, and its queries fail sooner than at their deadlines.
+ */
+const nextStepOut = (seen: ObservedBackend, replica: ObservedReplica): StepOut => {
   if (seen.record.deleting?.force === true || replica.phase === "failed") return { kind: "kill" };
   const withdrawal = seen.withdrawal(replica.actor);
   if (replica.serving && withdrawal !== "complete") return withdrawal === "none" ? "withdraw" : "wait";
-  return { kind: "drain", timeoutMs: seen.drainTimeoutMs };
+  return replica.health === "stalled" ? { kind: "kill" } : { kind: "drain", timeoutMs: seen.drainTimeoutMs };
 };
 
 const forcedOut = ({ record, replicas }: ObservedBackend) =>
@@ -146,34 +207,5 @@ const needsPush = (record: BackendRecord, replica: ObservedReplica): boolean =>
   replica.assignment.configRevision < record.configRevision;
 
 const isWanted = (replica: ObservedReplica): boolean => replica.assignment.intent.kind === "run";
+const isHealthy = (replica: ObservedReplica): boolean => replica.health === "healthy";
 const nameOf = (replica: ObservedReplica): ActorName => replica.actor;
-
-const stoppedRollout = (failure: ObservedReplica, old: readonly ObservedReplica[]): string =>
-  `the roll-out stopped: ${describeFailure(failure)}. ${old.length} older ${old.length === 1 ? "replica goes" : "replicas go"} on serving. ${CHANGE_AGAIN}`;
-
-const CHANGE_AGAIN = "Change the configuration, or restart the backend to try again.";
-/** Of a backend that never ran: it can still become another one. */
-const CREATE_AGAIN = "Create it again, also with other code or configuration, or delete it.";
-
-const reasonOf = (
-  { record, config, wanted, replicas }: ObservedBackend,
-  {
-    failure,
-    missing,
-    start,
-  }: { readonly failure: ObservedReplica | undefined; readonly missing: number; readonly start: number },
-): string | undefined => {
-  if (failure !== undefined) {
-    const cure = record.unproven === true ? CREATE_AGAIN : CHANGE_AGAIN;
-    return `${describeFailure(failure)}. ${cure}`;
-  }
-  const silent = replicas.find((replica) => replica.phase === "silent");
-  if (silent !== undefined) {
-    return `the agent of node ${silent.assignment.node} is silent: what its replicas do is unknown; they stay published.`;
-  }
-  if (missing > start) {
-    return `${missing - start} of ${wanted} replicas wait until others have ended: at most ${wanted}+${config.maxSurge} processes run at a time.`;
-  }
-  const starting = replicas.filter((replica) => replica.phase === "starting").length + start;
-  return starting > 0 ? `${starting} of ${wanted} replicas are starting.` : undefined;
-};

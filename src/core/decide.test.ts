@@ -60,6 +60,12 @@ const event = fc.oneof(
   { weight: 2, arbitrary: change.map((it) => ({ kind: "call", call: it }) as const) },
   { weight: 6, arbitrary: fc.nat(20).map((index) => ({ kind: "agent", index }) as const) },
   { weight: 2, arbitrary: fc.nat(20).map((index) => ({ kind: "death", index }) as const) },
+  {
+    weight: 2,
+    arbitrary: fc
+      .tuple(fc.nat(20), fc.constantFrom("healthy", "unhealthy", "stalled"))
+      .map(([index, health]) => ({ kind: "health", index, health }) as const),
+  },
   { weight: 3, arbitrary: fc.constant({ kind: "routers" } as const) },
   { weight: 2, arbitrary: fc.constantFrom(50, 1_000).map((ms) => ({ kind: "time", ms }) as const) },
   { weight: 1, arbitrary: fc.constant({ kind: "crash" } as const) },
@@ -94,7 +100,16 @@ const happen = (world: CoreWorld, what: Event): void => {
       return;
     case "death": {
       const actor = actors[what.index % Math.max(1, actors.length)];
-      if (actor !== undefined) world.report(actor, { state: "exited", address: undefined, pid: undefined });
+      if (actor !== undefined) {
+        world.report(actor, { state: "exited", address: undefined, pid: undefined, health: "healthy" });
+      }
+      return;
+    }
+    case "health": {
+      const actor = actors[what.index % Math.max(1, actors.length)];
+      if (actor !== undefined && world.view.status(actor)?.state === "ready") {
+        world.report(actor, { health: what.health, healthReason: "it was drawn" });
+      }
       return;
     }
     case "routers":
@@ -126,12 +141,17 @@ describe("every history", () => {
       fc.property(fc.array(event, { maxLength: 40 }), (events) => {
         const world = busyWorld();
         play(world, events);
-        world.settle(60_000);
+        world.settle(200_000);
         for (const record of world.view.all("backend")) {
           const replicas = world.replicas(record.tag);
           expect(replicas).toHaveLength(world.view.config(record.tag).numReplicas);
-          for (const { phase, assignment, appliedRevision } of replicas) {
-            expect({ phase, rollout: assignment.rollout }).toEqual({ phase: "ready", rollout: record.rollout });
+          for (const { phase, health, assignment, appliedRevision } of replicas) {
+            const { rollout } = record;
+            expect({ phase, health, rollout: assignment.rollout }).toEqual({
+              phase: "ready",
+              health: "healthy",
+              rollout,
+            });
             expect(appliedRevision).toBeGreaterThanOrEqual(record.configRevision);
           }
         }

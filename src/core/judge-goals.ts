@@ -8,8 +8,9 @@ import type { ErrorBody } from "../model/error-codes.ts";
 import type { ActorName, EndpointTag } from "../model/ids.ts";
 import { MAX_ERROR_CHARS, PROGRAM_LAGGARD_MS, RECONNECT_WINDOW_MS } from "../model/limits.ts";
 import type { BackendRecord } from "../model/records.ts";
-import { describeFailure, isCurrent, isFailure } from "./backend-plan.ts";
+import { describeFailure } from "./backend-reasons.ts";
 import { type ObservedReplica, statusCounts } from "./observed-replica.ts";
+import { isCurrent, isFailure, isFinal } from "./sick-replicas.ts";
 import type { Laggard, SoftState } from "./soft-state.ts";
 import type { View } from "./view.ts";
 
@@ -31,7 +32,7 @@ export const judgeBackend = (record: BackendRecord, wanted: number, replicas: re
   if (record.deleting !== undefined) {
     return replicas.length === 0 ? REACHED : pending({ done: 0, total: replicas.length }, replicas.map(nameOf));
   }
-  const failure = replicas.find((replica) => isFailure(record, replica));
+  const failure = replicas.find((replica) => isFailure(record, replica) || isFinal(record, replica));
   if (failure !== undefined) return { kind: "failed", error: startError(record, failure) };
   const refusal = replicas.find((replica) => hasRefused(record, replica));
   if (refusal !== undefined) return { kind: "failed", error: reconfigureError(record, refusal) };
@@ -102,6 +103,7 @@ const isGone = (view: View, actor: ActorName): boolean => {
 
 const isAsWanted = (record: BackendRecord, replica: ObservedReplica): boolean =>
   replica.phase === "ready" &&
+  replica.health === "healthy" &&
   isCurrent(record, replica) &&
   replica.assignment.configRevision >= record.configRevision &&
   replica.appliedRevision >= record.configRevision;
@@ -118,7 +120,7 @@ const hasRefused = (record: BackendRecord, replica: ObservedReplica): boolean =>
   replica.error.details?.["configRevision"] === record.configRevision;
 
 const startError = (record: BackendRecord, replica: ObservedReplica): ErrorBody => ({
-  code: replica.error?.code ?? "start-failed",
+  code: replica.phase === "failed" ? (replica.error?.code ?? "start-failed") : "replica-unhealthy",
   message: clip(
     `backend "${record.tag}": ${describeFailure(replica)}. ${record.unproven === true ? "Fix the code or the configuration and create it again, or delete it." : "Fix the code or the configuration, then make the change again."}`,
   ),

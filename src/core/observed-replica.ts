@@ -3,7 +3,7 @@
  * node is registered in the incarnation that wrote it; otherwise the node is suspect: the word confirms nothing new, but what was
  * published stays.
  */
-import type { ActorStatus, Assignment } from "../model/actor.ts";
+import type { ActorStatus, Assignment, Health } from "../model/actor.ts";
 import type { ErrorBody } from "../model/error-codes.ts";
 import { type ActorName, type BackendTag, ordinalOf } from "../model/ids.ts";
 import type { View } from "./view.ts";
@@ -20,6 +20,9 @@ export interface ObservedReplica {
   /** Starts in a row that failed. */
   readonly failedStarts: number;
   readonly error: ErrorBody | undefined;
+  /** Of one whose agent's word does not count: healthy, as far as anybody knows. */
+  readonly health: Health;
+  readonly healthReason: string | undefined;
 }
 
 export type ReplicaPhase =
@@ -37,6 +40,7 @@ export type ReplicaPhase =
 
 const observeReplica = (view: View, assignment: Assignment): ObservedReplica => {
   const status = view.status(assignment.actor);
+  const counts = status !== undefined && statusCounts(view, status);
   return {
     actor: assignment.actor,
     ordinal: ordinalOf(assignment.actor),
@@ -46,6 +50,8 @@ const observeReplica = (view: View, assignment: Assignment): ObservedReplica => 
     appliedRevision: status?.configRevision ?? 0,
     failedStarts: status?.failedStarts ?? 0,
     error: status?.error,
+    health: counts ? status.health : "healthy",
+    healthReason: counts ? status.healthReason : undefined,
   };
 };
 

@@ -20,6 +20,7 @@ import { settleGoal } from "./goals.ts";
 import { judgeBackend, routersBehind } from "./judge-goals.ts";
 import { observeReplicas } from "./observed-replica.ts";
 import { type NodeLoad, placeActor } from "./placement.ts";
+import { mayReplaceAt, withReplacement } from "./sick-replicas.ts";
 import type { Withdrawal } from "./soft-state.ts";
 import type { View } from "./view.ts";
 
@@ -55,6 +56,7 @@ const observeBackend = (draft: Draft, record: BackendRecord, instance: InstanceR
       instance.phase === "erasing"
         ? Math.min(config.gracefulShutdownTimeoutMs, SHUTDOWN_DRAIN_MS)
         : config.gracefulShutdownTimeoutMs,
+    mayReplace: draft.now.timestamp >= mayReplaceAt(record, draft.now.timestamp),
   };
 };
 
@@ -119,10 +121,17 @@ const carryOut = (draft: Draft, seen: ObservedBackend, plan: BackendPlan): strin
   if (plan.withdraw.length + plan.restore.length > 0) {
     for (const endpoint of draft.view.endpointsOf(tag)) draft.dirty.add(`endpoint/${endpoint}`);
   }
-  if (seen.replicas.some((replica) => draft.isWithdrawn(replica.actor))) {
-    draft.wakeAt(`backend/${tag}`, nextLook(draft, seen));
-  }
+  if (plan.waits) draft.wakeAt(`backend/${tag}`, nextLook(draft, seen));
+  noteRecovery(draft, seen, plan);
   return startReplicas(draft, seen, { count: plan.start, bytes });
+};
+
+const noteRecovery = (draft: Draft, { record }: ObservedBackend, { recovery }: BackendPlan): void => {
+  const { instant, timestamp } = draft.now;
+  if (recovery === "begins") draft.put("backend", record.tag, withReplacement(record, timestamp));
+  else if (recovery === "waits") {
+    draft.wakeAt(`backend/${record.tag}`, instant + mayReplaceAt(record, timestamp) - timestamp);
+  }
 };
 
 /** One row, its instance counter, the backend and its goal. */
@@ -206,22 +215,24 @@ const KEY_BYTES = 600;
 const nodeLoads = (view: View): NodeLoad[] =>
   Array.from(view.all("node"), (record) => ({ record, actors: view.actorsOn(record.node).size }));
 
-const settle = (draft: Draft, { record }: ObservedBackend): void => {
+const settle = (draft: Draft, { record: { tag } }: ObservedBackend): void => {
   const { view } = draft;
-  const replicas = observeReplicas(view, record.tag);
+  // As this look has left it.
+  const record = view.backend(tag);
+  if (record === undefined) return;
   const wanted = wantedReplicas(view, record);
   if (wanted === "hold") return;
   if (record.deleting === undefined && view.instance()?.phase !== "running") return;
-  const verdict = judgeBackend(record, wanted, replicas);
+  const verdict = judgeBackend(record, wanted, observeReplicas(view, tag));
   if (verdict.kind === "pending") return;
   const outcome =
     verdict.kind === "failed" ? ({ state: "failed", error: verdict.error } as const) : ({ state: "reached" } as const);
   if (!draft.hasRoom(ROWS_RESERVE)) {
-    draft.postpone(`backend/${record.tag}`);
+    draft.postpone(`backend/${tag}`);
     return;
   }
-  for (const goal of [...view.pendingGoalsOf(`backend/${record.tag}`)]) settleGoal(draft, goal, outcome);
-  if (record.deleting !== undefined) draft.delete("backend", record.tag);
-  else if (record.unproven === true && verdict.kind === "reached")
-    draft.put("backend", record.tag, { ...record, unproven: undefined });
+  for (const goal of [...view.pendingGoalsOf(`backend/${tag}`)]) settleGoal(draft, goal, outcome);
+  if (record.deleting !== undefined) draft.delete("backend", tag);
+  else if (verdict.kind === "reached" && record.provenRollout !== record.rollout)
+    draft.put("backend", tag, { ...record, unproven: undefined, provenRollout: record.rollout });
 };

@@ -43,6 +43,12 @@ export interface Assignment {
   readonly intent: Intent;
 }
 
+/**
+ * unhealthy: the user's `checkHealth()` says so · stalled: the process lives and has not answered its agent for `loopStallLimitMs`, because
+ * its event loop stands still or it was stopped; it serves nobody.
+ */
+export type Health = "healthy" | "unhealthy" | "stalled";
+
 export type ActorState = "starting" | "ready" | "draining" | "exited";
 
 export interface ActorStatus {
@@ -69,7 +75,9 @@ export interface ActorStatus {
   readonly offers: Offers | undefined;
   /** Digest of the code that the running process has loaded (replicas); computed as CodeIdentity.digest is. */
   readonly loadedDigest: string | undefined;
-  readonly health: "healthy" | "unhealthy";
+  readonly health: Health;
+  /** What `checkHealth()` said, or for how long the process has been silent; absent: it is healthy. */
+  readonly healthReason?: string | undefined;
   /** Timestamp of the current process's start. */
   readonly startedAt: number;
 }

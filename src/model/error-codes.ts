@@ -83,6 +83,10 @@ export const ERROR_CODES = {
   "state-unwritable": entry(500, "The state folder cannot be written."),
   "schema-newer": entry(500, "The state was written by a newer maitred."),
   "process-exited": entry(500, "A process of the instance ended by itself; it is started again."),
+  "replica-unhealthy": entry(
+    500,
+    "Replicas of a new roll-out stay unhealthy or do not answer, however often they are replaced: the roll-out has stopped.",
+  ),
   "drain-timeout": entry(504, "A draining process did not end in time and was killed."),
   "platform-unsupported": entry(400, "This platform cannot do that."),
   "not-leading": entry(503, "This controller no longer leads.", true),

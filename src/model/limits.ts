@@ -97,6 +97,14 @@ export const ERASED_LINGER_MS = 3_000;
 export const QUARANTINE_MIN_MS = 1_000;
 export const QUARANTINE_MAX_MS = 60_000;
 
+/**
+ * Pause between two replacements of sick replicas of one backend: the first is at once, then doubling from the first value to the second,
+ * which is as often as a cluster can start processes for ever without harm. After the third without a replacement it begins anew.
+ */
+export const REPLACE_BACKOFF_MIN_MS = 1_000;
+export const REPLACE_BACKOFF_MAX_MS = 60_000;
+export const REPLACE_BACKOFF_RESET_MS = 180_000;
+
 // ── long poll
 /** A poll without news ends after this and is sent again, so that no waiter outlives a lost connection for long. */
 export const POLL_TIMEOUT_MS = 30_000;
@@ -127,6 +135,9 @@ export const CONTROLLER_PING_INTERVAL_MS = 500;
 export const CONTROLLER_PING_TIMEOUT_MS = 4_500;
 /** Pause before a start that could not be written down is tried again: whoever frees disk space need not wait long. */
 export const BLOCKED_START_RETRY_MS = 1_000;
+/** A replica that says nothing is asked for a sign of life after a quarter of its loopStallLimitMs, within these: an idle one costs little. */
+export const STALL_PING_MIN_MS = 250;
+export const STALL_PING_MAX_MS = 5_000;
 /** Restart backoff of an actor in place: the first restart is at once, then doubling from the first value to the second. */
 export const RESTART_BACKOFF_MIN_MS = 250;
 export const RESTART_BACKOFF_MAX_MS = 30_000;

@@ -3,7 +3,7 @@
  * `hello`, and re-dials every DIAL_INTERVAL_MS for life; an agent that comes back adopts by these hellos. The same socket tells
  * everybody where the leading controller is. A line is at most MAX_LINK_LINE_BYTES.
  */
-import type { ActorState, Address, Intent, Offers } from "./actor.ts";
+import type { ActorState, Address, Health, Intent, Offers } from "./actor.ts";
 import type { BackendConfig } from "./backend-config.ts";
 import type { ErrorBody } from "./error-codes.ts";
 import type { ActorName, InstanceId } from "./ids.ts";
@@ -21,7 +21,9 @@ export interface ActorReport {
   readonly offers: Offers | undefined;
   /** Digest of the code that this process has loaded (replicas). */
   readonly loadedDigest: string | undefined;
-  readonly health: "healthy" | "unhealthy";
+  readonly health: Exclude<Health, "stalled">;
+  /** What `checkHealth()` said; absent: it is healthy. */
+  readonly healthReason?: string | undefined;
 }
 
 export interface Leader {

@@ -49,10 +49,22 @@ export interface BackendRecord {
   readonly deleting: { readonly force: boolean } | undefined;
   /** Set from its creation until a goal of it is reached: all that time its replicas have never all run. */
   readonly unproven?: true | undefined;
+  /** The newest roll-out that was once complete. Until then a replica that cannot start, or is not healthy, stops the roll-out. */
+  readonly provenRollout?: number | undefined;
+  /** Replicas that were replaced because they could not do their work: how many in a row, of which roll-out and configuration, when the last. */
+  readonly recovery?: Recovery | undefined;
   /** The goal that is current for this backend; settled or not. */
   readonly goal: GoalId;
   /** The app that owns it: only that app's deploy may change its code, or bring it back to what the file says. */
   readonly app: AppName | undefined;
+}
+
+export interface Recovery {
+  readonly rollout: number;
+  readonly configRevision: number;
+  readonly count: number;
+  /** Timestamp. */
+  readonly at: number;
 }
 
 export interface EndpointRecord extends Endpoint {

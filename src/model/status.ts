@@ -1,5 +1,5 @@
 /** `status --json` and `GET /v1/status`: the instance as people see it. Firm: fields are added, never renamed. */
-import type { ActorState } from "./actor.ts";
+import type { ActorState, Health } from "./actor.ts";
 import type { BackendConfigInput } from "./backend-config.ts";
 import type { Goal } from "./calls.ts";
 import type { CodeRef } from "./code-ref.ts";
@@ -15,7 +15,9 @@ export interface ProcessStatus {
   readonly incarnation: number;
   readonly restarts: number;
   readonly uptimeMs: number;
-  /** Last error of this process, one sentence. */
+  /** Absent: it is healthy. */
+  readonly health?: Exclude<Health, "healthy"> | undefined;
+  /** Last error of this process, or why it is not healthy, one sentence. */
   readonly error?: string | undefined;
   /** Where it answers. */
   readonly address?: string | undefined;

@@ -3,9 +3,10 @@
  * "healthy" again. One check at a time: while one hangs, the replica stays unhealthy and no second one is started.
  */
 import { messageOf } from "../base/serve-error.ts";
+import type { ActorReport } from "../model/link-messages.ts";
 import type { Clock, Timer } from "../ports/clock.ts";
 
-export type Health = "healthy" | "unhealthy";
+type Health = ActorReport["health"];
 
 export interface HealthWatchOptions {
   readonly clock: Clock;

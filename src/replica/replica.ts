@@ -190,7 +190,7 @@ export class Replica {
         times: () => this.#config,
         onChange: (health, reason) => {
           log.warn("health-changed", { health, reason });
-          this.#tell({ health });
+          this.#tell({ health, healthReason: reason });
         },
       });
       this.#health.start();

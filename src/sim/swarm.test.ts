@@ -7,7 +7,7 @@ import { runSwarm } from "./sim.ts";
 
 const MINUTES = 4;
 /**
- * Together more than one virtual hour. Kept because they found something: 5 and 10 a renewal of an ended store session that tore down the
+ * Together more than one virtual hour. Some found something when the workload was another one: 5 and 10 a renewal of an ended store session that tore down the
  * next one; 10, 12 and 18 replicas drained while an endpoint that names them was held back; 2 adopted replicas killed for their age;
  * 30 a controller that announced an old lead again.
  */

@@ -6,9 +6,9 @@ import type { AgentEnd } from "../agent/agent.ts";
 import type { Call, Goal } from "../model/calls.ts";
 import type { InstanceName, NodeName } from "../model/ids.ts";
 import { keysOf } from "../model/keys.ts";
-import type { AgentLaunch } from "../model/launch.ts";
+import { ACTOR_FILE_VARIABLE, type AgentLaunch } from "../model/launch.ts";
 import type { PollAnswer, PollRequest } from "../model/longpoll.ts";
-import { stateFiles } from "../model/places.ts";
+import { type ActorFile, stateFiles } from "../model/places.ts";
 import type { Log } from "../ports/log.ts";
 import { runAgent } from "./actors/agent-program.ts";
 import { runController, traceLog } from "./actors/controller-program.ts";
@@ -80,6 +80,8 @@ export class World {
   readonly routers = new Set<RouterSeat>();
   readonly network: Network;
   readonly #seats = new Map<string, ControllerSeat>();
+  /** Backends by tag: until when nothing of them can start. */
+  readonly #outages = new Map<string, number>();
   readonly #listeners = new Map<keyof WorldEvents, ((event: never) => void)[]>();
   /** Nodes whose instance has ended: nobody rescues their agent. */
   readonly #ended = new Map<NodeName, AgentEnd>();
@@ -167,6 +169,28 @@ export class World {
     };
     const launch = why === "asked" || saved === undefined ? asked : saved;
     this.scheduler.after(this.#bootDelayMs(), () => process.deliver(() => runAgent(this, node, process, launch)));
+  }
+
+  /** The backend whose replica a process is. */
+  backendOf(process: SimProcess): string | undefined {
+    const path = process.facts.env[ACTOR_FILE_VARIABLE];
+    const node = this.nodes.find((it) => it.processes.includes(process));
+    const spec = path === undefined ? undefined : node?.disk.read<ActorFile>(path)?.assignment.spec;
+    return spec?.kind === "replica" ? spec.backend : undefined;
+  }
+
+  /** What the code of this backend needs at its start is not there for so long. */
+  beginOutage(backend: string, forMs: number): void {
+    this.note("world", `outage of ${backend} for ${forMs.toFixed(0)} ms`);
+    this.#outages.set(backend, this.scheduler.now() + forMs);
+  }
+
+  endOutages(): void {
+    this.#outages.clear();
+  }
+
+  hasOutage(backend: string): boolean {
+    return (this.#outages.get(backend) ?? 0) > this.scheduler.now();
   }
 
   powerCut(node: SimNode): void {

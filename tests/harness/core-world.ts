@@ -30,7 +30,7 @@ export const NODE = "local" as NodeName;
 const INSTANCE = "test" as InstanceName;
 
 /** What the agent does with a process that it starts. */
-export type Fate = "ready" | { readonly fails: ErrorBody };
+export type Fate = "ready" | { readonly fails: ErrorBody } | { readonly ill: string };
 
 type CallBody = Call extends infer C ? (C extends Call ? Omit<C, "goalId"> : never) : never;
 
@@ -233,7 +233,7 @@ export class CoreWorld {
     }
     const fate = this.fateOf(assignment);
     const attempts = spec.kind === "replica" ? spec.config.maxStartAttempts : 3;
-    if (fate !== "ready") {
+    if (fate !== "ready" && "fails" in fate) {
       if (status?.state === "exited" && status.failedStarts >= attempts) return false;
       this.report(actor, { state: "exited", failedStarts: attempts, error: fate.fails, address: undefined });
       return true;
@@ -242,6 +242,8 @@ export class CoreWorld {
       state: "ready",
       configRevision,
       failedStarts: 0,
+      health: fate === "ready" ? "healthy" : "unhealthy",
+      healthReason: fate === "ready" ? undefined : fate.ill,
       incarnation: (status?.incarnation ?? 0) + 1,
       address: `unix:/${actor}`,
     });
@@ -272,6 +274,13 @@ export class CoreWorld {
   published(endpoint: string, backend: string): readonly string[] {
     const closure = this.#published.get(endpoint as EndpointTag)?.closure;
     return (closure?.backends[backend as BackendTag]?.replicas ?? []).map((replica) => replica.replica);
+  }
+
+  /** Why a backend is not as wanted, by the last look at it. */
+  reason(backend: string): string | undefined {
+    return this.decisions
+      .findLast((decision) => decision.reasons.has(`backend/${backend}`))
+      ?.reasons.get(`backend/${backend}`);
   }
 
   closure(endpoint: string) {

@@ -43,6 +43,12 @@ export type Life =
       /** Since when it was to drain. */
       readonly drainSince: Instant | undefined;
       readonly killed: KillReason | undefined;
+      /** Its last sign of life. */
+      readonly heardAt: Instant;
+      /** Since when it owes an answer: to a ping, or by a hello since its link was lost. */
+      readonly askedAt: Instant | undefined;
+      /** It has owed an answer for longer than it may. */
+      readonly isStalled: boolean;
     };
 
 export interface ActorView {
@@ -120,7 +126,16 @@ const up = (process: ProcessIdentity, since: Instant, toldRevision: number): Lif
   toldDrain: false,
   drainSince: undefined,
   killed: undefined,
+  heardAt: since,
+  askedAt: undefined,
+  isStalled: false,
 });
+
+/** It has said something, whatever it was: its event loop turns. */
+export const heardActor = (view: ActorView, now: Instant): ActorView =>
+  view.life.kind === "up"
+    ? { ...view, life: { ...view.life, heardAt: now, askedAt: undefined, isStalled: false } }
+    : view;
 
 /** It said hello. */
 export const linkedActor = (view: ActorView): ActorView =>
@@ -139,7 +154,7 @@ export const reportedActor = (view: ActorView, report: ActorReport, now: Instant
     report,
     error: report.error ?? (isReady ? undefined : view.error),
     failedStarts: isReady ? 0 : view.failedStarts,
-    life: { ...view.life, readySince },
+    life: { ...view.life, readySince, heardAt: now, askedAt: undefined, isStalled: false },
   };
 };
 
@@ -202,7 +217,7 @@ const isAboutToStart = (view: ActorView): boolean =>
 /** What a person should read; undefined = it ended as it was told. */
 const exitError = (view: ActorView, exit: Exit): ErrorBody | undefined => {
   const killed = view.life.kind === "up" ? view.life.killed : undefined;
-  const config = replicaConfig(view);
+  const config = replicaConfigOf(view);
   switch (killed) {
     case "intent":
     case "no-record":
@@ -229,7 +244,7 @@ const wordsOf = ({ code, signal }: Exit): string => {
   return code === undefined ? "nobody saw how" : `exit status ${code}`;
 };
 
-const replicaConfig = (view: ActorView) => {
+export const replicaConfigOf = (view: ActorView) => {
   const spec = assignmentOf(view)?.spec;
   return spec?.kind === "replica" ? spec.config : undefined;
 };

@@ -23,6 +23,7 @@ import {
   deadActor,
   exitedActor,
   failedStart,
+  heardActor,
   linkedActor,
   newActor,
   reportedActor,
@@ -204,6 +205,51 @@ describe("an actor with a process", () => {
   it("is not dead because its link is", () => {
     expect(decideActor(unlinkedActor(running()), at(1e9)).steps).toEqual([]);
     expect(statusOf(unlinkedActor(running()), writer)?.state).toBe("ready");
+  });
+});
+
+describe("a ready replica", () => {
+  const limit = assigned(run, 1, { loopStallLimitMs: 4_000 });
+
+  it("is asked for a sign of life when it has been quiet for a quarter of its limit, once, and again after it has answered", () => {
+    const quiet = decideActor(running(limit), at(999));
+    expect(quiet).toMatchObject({ steps: [], wakeAt: 1_000 });
+    const asked = decideActor(quiet.view, at(1_000));
+    expect(kinds(asked.steps)).toEqual(["ping"]);
+    expect(decideActor(asked.view, at(3_000)).steps).toEqual([]);
+    const answered = decideActor(heardActor(asked.view, 3_000), at(3_999));
+    expect(answered).toMatchObject({ steps: [], wakeAt: 4_000 });
+    expect(kinds(decideActor(answered.view, at(4_000)).steps)).toEqual(["ping"]);
+  });
+
+  it("that owes the answer for its limit is stalled, which is not dead, and healthy again with its next word", () => {
+    const asked = decideActor(running(limit), at(1_000));
+    const late = decideActor(asked.view, at(4_999));
+    expect(late).toMatchObject({ steps: [], wakeAt: 5_000 });
+    expect(statusOf(late.view, writer)).toMatchObject({ health: "healthy" });
+    const stalled = decideActor(late.view, at(5_000));
+    expect(stalled.steps).toEqual([]);
+    expect(statusOf(stalled.view, writer)).toMatchObject({
+      state: "ready",
+      health: "stalled",
+      healthReason: expect.stringContaining("loopStallLimitMs (4000 ms)"),
+    });
+    expect(statusOf(heardActor(stalled.view, 6_000), writer)).toMatchObject({ health: "healthy" });
+  });
+
+  it("whose link is lost, or that an earlier agent started, owes a hello", () => {
+    const lost = decideActor(unlinkedActor(running(limit)), at(100));
+    expect(lost).toMatchObject({ steps: [], wakeAt: 4_100 });
+    expect(statusOf(decideActor(lost.view, at(4_100)).view, writer)?.health).toBe("stalled");
+    const before = running(limit);
+    const file = { ...fileOf(assignment(run, 1, { loopStallLimitMs: 4_000 }), 1), report: before.report };
+    const adopted = decideActor({ ...adoptedActor(file, processOf(1), 50_000), wanted: limit }, at(50_000));
+    expect(statusOf(decideActor(adopted.view, at(54_000)).view, writer)?.health).toBe("stalled");
+  });
+
+  it("says why it is unhealthy in the words of its checkHealth()", () => {
+    const ill = reportedActor(running(), report("ready", 1, { health: "unhealthy", healthReason: "no GPU" }), 1);
+    expect(statusOf(ill, writer)).toMatchObject({ health: "unhealthy", healthReason: "no GPU" });
   });
 });
 

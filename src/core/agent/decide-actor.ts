@@ -5,10 +5,13 @@
  * The agent restarts in place: same name, incarnation + 1, with a growing pause; after maxStartAttempts starts in a row that failed it
  * leaves a replica `exited` and the controller decides. It never chooses another name.
  * An intent goes forward only (run, drain, kill, no record): the controller replaces who leaves by another name.
+ * A ready replica is asked from time to time whether its event loop turns; one that owes an answer for loopStallLimitMs is reported
+ * as stalled and otherwise left alone: what becomes of it the controller decides.
  */
 import { assertNever } from "../../base/assert.ts";
 import type { Assignment, Intent } from "../../model/actor.ts";
 import type { BackendConfig } from "../../model/backend-config.ts";
+import { STALL_PING_MAX_MS, STALL_PING_MIN_MS } from "../../model/limits.ts";
 import { type ActorView, assignmentOf, type Instant, type KillReason, type Life, NOT_TOLD } from "./actor-view.ts";
 
 export type Step =
@@ -19,6 +22,8 @@ export type Step =
   | { readonly kind: "configure"; readonly configRevision: number; readonly config: BackendConfig }
   | { readonly kind: "intent"; readonly intent: Exclude<Intent, { kind: "kill" }> }
   | { readonly kind: "kill"; readonly reason: KillReason }
+  /** Ask for a sign of life. */
+  | { readonly kind: "ping" }
   /** Nothing is left of it: delete its file and its status. Always the last step. */
   | { readonly kind: "forget" };
 
@@ -121,9 +126,34 @@ const decideRun = (view: ActorView, life: Up, { assignment, now }: Running): Dec
   const isKnown = life.toldRevision !== NOT_TOLD || view.report !== undefined;
   const mustTell = life.isLinked && isKnown && hasRevision < configRevision;
   if (mustTell) steps.push({ kind: "configure", configRevision, config: spec.config });
-  const told = mustTell ? { ...view, life: { ...life, toldRevision: configRevision } } : view;
-  return { view: told, steps, wakeAt: startEndsAt };
+  const told = mustTell ? { ...life, toldRevision: configRevision } : life;
+  if (!isReady) return { view: { ...view, life: told }, steps, wakeAt: startEndsAt };
+  const asked = askForLife(told, { limitMs: spec.config.loopStallLimitMs, now });
+  return { view: { ...view, life: asked.life }, steps: [...steps, ...asked.steps], wakeAt: asked.wakeAt };
 };
+
+/** One question at a time: the socket loses none, and a lost socket is a question too, answered by the next hello. */
+const askForLife = (
+  life: Up,
+  { limitMs, now }: { readonly limitMs: number; readonly now: Instant },
+): { readonly life: Up; readonly steps: readonly Step[]; readonly wakeAt: Instant | undefined } => {
+  if (life.askedAt !== undefined) {
+    const stallsAt = life.askedAt + limitMs;
+    const isStalled = now >= stallsAt;
+    return { life: { ...life, isStalled }, steps: [], wakeAt: isStalled ? undefined : stallsAt };
+  }
+  const askAt = life.isLinked ? life.heardAt + pingIntervalOf(limitMs) : now;
+  if (now < askAt) return { life, steps: [], wakeAt: askAt };
+  return {
+    life: { ...life, askedAt: now },
+    steps: life.isLinked ? [{ kind: "ping" }] : [],
+    wakeAt: now + limitMs,
+  };
+};
+
+/** `pingIntervalOf(30_000)` is 5 000, `pingIntervalOf(4_000)` 1 000: a stall is seen after 1 to 1.25 limits, if the limit is not tiny. */
+const pingIntervalOf = (limitMs: number): number =>
+  Math.min(Math.max(limitMs / 4, STALL_PING_MIN_MS), STALL_PING_MAX_MS);
 
 const kill = (view: ActorView, life: Up, reason: KillReason): Decision => ({
   view: { ...view, life: { ...life, killed: reason } },

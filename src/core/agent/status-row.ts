@@ -1,7 +1,7 @@
 /** The row that an agent writes of an actor, from what it knows. Pure. */
 import type { ActorStatus } from "../../model/actor.ts";
 import type { NodeName } from "../../model/ids.ts";
-import { type ActorView, assignmentOf, stateOf } from "./actor-view.ts";
+import { type ActorView, assignmentOf, replicaConfigOf, stateOf } from "./actor-view.ts";
 
 export interface Writer {
   readonly node: NodeName;
@@ -28,7 +28,16 @@ export const statusOf = (view: ActorView, { node, nodeIncarnation }: Writer): Ac
     failedStarts: view.failedStarts,
     offers: report?.offers,
     loadedDigest: report?.loadedDigest,
-    health: report?.health ?? "healthy",
+    ...healthOf(view),
     startedAt: view.file?.startedAt ?? 0,
   };
+};
+
+const healthOf = (view: ActorView): Pick<ActorStatus, "health" | "healthReason"> => {
+  if (view.life.kind === "up" && view.life.isStalled) {
+    const limitMs = replicaConfigOf(view)?.loopStallLimitMs;
+    const healthReason = `it has not answered for loopStallLimitMs (${limitMs} ms): its event loop stands still, or the process is stopped`;
+    return { health: "stalled", healthReason };
+  }
+  return { health: view.report?.health ?? "healthy", healthReason: view.report?.healthReason };
 };

@@ -15,6 +15,8 @@ import { seatRouter } from "./router-seat.ts";
 export interface Behaviour {
   readonly startMs?: number;
   readonly drainMs?: number;
+  /** Its checkHealth() begins to fail so long after it is ready, and never recovers. */
+  readonly illMs?: number;
   /** `reconfigure` throws. */
   readonly rejects?: boolean;
   /** Holds a handle of this endpoint. */
@@ -84,7 +86,8 @@ class Replica {
     const { handle, startMs = 50 } = this.#behaviour;
     const poll = handle === undefined ? undefined : this.#openHandle(handle as EndpointTag);
     const failShare = spec.kind === "replica" ? Number(spec.config.env["FAIL_START"] ?? 0) : 0;
-    const fails = this.#world.random.chance(failShare);
+    const isOut = spec.kind === "replica" && this.#world.hasOutage(spec.backend);
+    const fails = this.#world.random.chance(failShare) || isOut;
     clock.after(startMs, () => (fails ? this.#failStart() : this.#becomeReady()));
   }
 
@@ -104,7 +107,15 @@ class Replica {
   #becomeReady(): void {
     if (this.#isDraining) return;
     this.#tell({ state: "ready", configRevision: this.#file.assignment.configRevision });
+    this.#process.onHealth = (health) => this.#becomes(health);
+    const { illMs } = this.#behaviour;
+    if (illMs !== undefined) this.#process.clock.after(illMs, () => this.#becomes("unhealthy"));
     this.#applyNewest();
+  }
+
+  #becomes(health: "healthy" | "unhealthy"): void {
+    if (this.#isDraining) return;
+    this.#tell({ health, healthReason: health === "healthy" ? undefined : "checkHealth() threw: simulated" });
   }
 
   #configure(revision: number, behaviour: Behaviour): void {

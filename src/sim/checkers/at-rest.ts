@@ -5,6 +5,7 @@
 import type { Assignment } from "../../model/actor.ts";
 import { ACTOR_FILE_VARIABLE } from "../../model/launch.ts";
 import type { ActorFile } from "../../model/places.ts";
+import type { Behaviour } from "../actors/replica-program.ts";
 import type { World } from "../world.ts";
 import { type Facts, isSameJson } from "./facts.ts";
 
@@ -23,13 +24,19 @@ const backendProblems = (facts: Facts): readonly string[] => {
   if (facts.instance()?.phase !== "running") return [];
   return facts.backends().flatMap((record) => {
     if (facts.isAsWanted(record.tag)) return [];
-    // What failed stays as it is until somebody changes it: a change that was refused, a replica whose starts were given up.
+    // What failed stays as it is until somebody changes it: a change that was refused, a roll-out whose replicas cannot start.
     const outcome = facts.goal(record.goal);
-    return outcome?.state === "failed" || facts.replicasOf(record.tag).some((it) => hasGivenUp(facts, it))
+    const replicas = facts.replicasOf(record.tag);
+    const hasStopped = record.provenRollout !== record.rollout && replicas.some((it) => hasGivenUp(facts, it));
+    return outcome?.state === "failed" || hasStopped || replicas.some(fallsIll)
       ? []
       : [`backend ${record.tag} is not as wanted, its goal is ${outcome?.state}`];
   });
 };
+
+/** Its code is of the kind that never stays healthy: it is replaced for ever, with pauses. */
+const fallsIll = ({ spec }: Assignment): boolean =>
+  spec.kind === "replica" && (spec.config.userConfig as Behaviour | undefined)?.illMs !== undefined;
 
 const hasGivenUp = (facts: Facts, replica: Assignment): boolean => {
   const failedStarts = facts.countedStatus(replica)?.failedStarts ?? 0;
@@ -76,14 +83,23 @@ const processProblems = (world: World, facts: Facts): readonly string[] => {
   return problems;
 };
 
-const routerProblems = (world: World, facts: Facts): readonly string[] =>
-  [...world.routers].flatMap(({ name, kind, router }) => {
+const routerProblems = (world: World, facts: Facts): readonly string[] => {
+  const neverWell = new Set(
+    facts
+      .assignments()
+      .filter(fallsIll)
+      .map((it) => it.actor),
+  );
+  return [...world.routers].flatMap(({ name, kind, router }) => {
     if (kind !== "proxy") return [];
     const known = router.endpoints().endpoints.map(({ tag, traffic, shadows, backends }) => [
       tag,
       { traffic, shadows },
       Object.entries(backends)
-        .map(([backend, { replicas }]) => [backend, replicas.map((it) => `${it.replica}/${it.incarnation}`).sort()])
+        .map(([backend, { replicas }]) => [
+          backend,
+          replicas.flatMap((it) => (neverWell.has(it.replica) ? [] : [`${it.replica}/${it.incarnation}`])).sort(),
+        ])
         .sort(),
     ]);
     const wanted = facts.endpoints().map(({ tag, traffic, shadows }) => [
@@ -95,7 +111,7 @@ const routerProblems = (world: World, facts: Facts): readonly string[] =>
           .replicasOf(backend)
           .flatMap((replica) => {
             const status = facts.countedStatus(replica);
-            return status?.state === "ready" ? [`${replica.actor}/${status.incarnation}`] : [];
+            return status?.state === "ready" && !fallsIll(replica) ? [`${replica.actor}/${status.incarnation}`] : [];
           })
           .sort(),
       ]),
@@ -105,3 +121,4 @@ const routerProblems = (world: World, facts: Facts): readonly string[] =>
       ? []
       : [`${name} knows ${JSON.stringify(known)} instead of ${JSON.stringify(wanted)}`];
   });
+};

@@ -1,6 +1,7 @@
 /** All checkers that look on while a world runs. What must hold at rest is asked for by itself (at-rest.ts). */
 import type { Call } from "../../model/calls.ts";
 import type { World } from "../world.ts";
+import { checkChurn } from "./churn.ts";
 import { checkClosures } from "./closures.ts";
 import { Facts } from "./facts.ts";
 import { checkFences } from "./fences.ts";
@@ -23,6 +24,7 @@ export const watchOver = (world: World, callOf: (goalId: string) => Call | undef
   checkFences(world, facts);
   checkGoals(world, facts);
   checkClosures(world, facts);
+  checkChurn(world);
   checkOrderOfGoing(world, facts);
   checkSteadiness(world, facts);
   return facts;

@@ -1,6 +1,6 @@
 /**
  * A router never holds a policy without its replicas: every backend that an answer names comes with it, and a backend with replicas that
- * have long been ready does not come empty.
+ * have long been ready, healthy or not, does not come empty.
  */
 import { HEAR_NODES_WINDOW_MS, LEASE_TTL_MS, STORE_BUSY_RETRIES } from "../../model/limits.ts";
 import type { World } from "../world.ts";
@@ -18,7 +18,7 @@ export const checkClosures = (world: World, facts: Facts): void => {
     const ready = new Set<string>();
     for (const replica of facts.assignments()) {
       const status = replica.intent.kind === "run" ? facts.countedStatus(replica) : undefined;
-      if (status?.state === "ready") ready.add(replica.actor);
+      if (status?.state === "ready" && status.health !== "stalled") ready.add(replica.actor);
     }
     for (const actor of readySince.keys()) if (!ready.has(actor)) readySince.delete(actor);
     for (const actor of ready) if (!readySince.has(actor)) readySince.set(actor, at);

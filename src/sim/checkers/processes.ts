@@ -1,4 +1,4 @@
-/** No process without a record, no two of one name: looked at when a process comes to be, whoever starts it and after whatever crash. */
+/** No process without a record, no two of one name, no name twice: looked at when a process comes to be, whoever starts it and after whatever crash. */
 import { ACTOR_FILE_VARIABLE } from "../../model/launch.ts";
 import type { ActorFile } from "../../model/places.ts";
 import { keyOf } from "../store/sim-store.ts";
@@ -8,10 +8,12 @@ const NAME = "processes";
 
 export const checkProcesses = (world: World): void => {
   const everAssigned = new Set<string>();
-  world.on("commit", ({ changes }) => {
-    for (const change of changes) {
+  world.on("commit", ({ changes, before }) => {
+    for (const [index, change] of changes.entries()) {
       const key = keyOf(change);
-      if (change.kind === "put" && key.startsWith(world.keys.assigns)) everAssigned.add(key);
+      if (change.kind !== "put" || !key.startsWith(world.keys.assigns)) continue;
+      if (before[index] === undefined && everAssigned.has(key)) world.violate(NAME, `${key} is assigned a second time`);
+      everAssigned.add(key);
     }
   });
   world.on("spawned", ({ node, process }) => {

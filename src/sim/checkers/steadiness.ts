@@ -3,7 +3,7 @@
  * agent, a controller or a connection was replaced. Judged some time after an answer without it: had there been a reason by then?
  */
 
-import type { Assignment } from "../../model/actor.ts";
+import type { ActorStatus, Assignment } from "../../model/actor.ts";
 import { ACTOR_FILE_VARIABLE } from "../../model/launch.ts";
 import { keyOf } from "../store/sim-store.ts";
 import type { World } from "../world.ts";
@@ -18,13 +18,18 @@ export const checkSteadiness = (world: World, facts: Facts): void => {
   const changedAt = new Map<string, number>();
   /** Replicas, by name: the process that was ready, as its agent said, and since when. */
   const ready = new Map<string, { readonly pid: number | undefined; readonly since: number }>();
+  /** Replicas, by name: when they were last known not to be healthy. */
+  const illAt = new Map<string, number>();
 
   world.on("commit", ({ changes, at }) => {
     for (const change of changes) {
       const key = keyOf(change);
       if (key.startsWith(world.keys.backends)) changedAt.set(key.slice(world.keys.backends.length), at);
       if (!key.startsWith(world.keys.statuses) || change.kind !== "put") continue;
-      const { actor, state, pid } = JSON.parse(change.entry.value) as { actor: string; state: string; pid?: number };
+      const { actor, state, pid, health } = JSON.parse(change.entry.value) as ActorStatus;
+      const wasIll = illAt.get(actor) === Number.POSITIVE_INFINITY;
+      if (health !== "healthy") illAt.set(actor, Number.POSITIVE_INFINITY);
+      else if (wasIll) illAt.set(actor, at);
       if (state === "ready" && ready.get(actor)?.pid !== pid) ready.set(actor, { pid, since: at });
     }
   });
@@ -46,7 +51,8 @@ export const checkSteadiness = (world: World, facts: Facts): void => {
           if (!isServing(world, assignment, pid)) continue;
           world.scheduler.after(REASON_MS, () => {
             const now = facts.assignments().find((it) => it.actor === replica);
-            const hadReason = now?.intent.kind !== "run" || (changedAt.get(backend) ?? 0) > at - REASON_MS;
+            const lastReason = Math.max(changedAt.get(backend) ?? 0, illAt.get(replica) ?? 0);
+            const hadReason = now?.intent.kind !== "run" || lastReason > at - REASON_MS;
             if (hadReason || !isServing(world, now, pid)) return;
             world.violate(
               NAME,

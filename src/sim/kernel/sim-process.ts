@@ -27,6 +27,8 @@ export class SimProcess {
   readonly clock: Clock;
   /** SIGTERM; undefined: its default, death. */
   onTerm: (() => void) | undefined;
+  /** What the user's checkHealth() says from now on; undefined: its program has none. */
+  onHealth: ((health: "healthy" | "unhealthy") => void) | undefined;
   readonly #scheduler: Scheduler;
   readonly #trace: Trace;
   readonly #onDeath: ((exit: ProcessExit) => void)[] = [];

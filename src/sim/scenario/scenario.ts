@@ -16,6 +16,12 @@ export type Step =
   | CallBody
   /** A replica of this backend dies. */
   | { readonly kind: "killReplica"; readonly backend: string }
+  /** The youngest replica of this backend is unhealthy from now on. */
+  | { readonly kind: "sicken"; readonly backend: string }
+  /** It is stopped, and never goes on. */
+  | { readonly kind: "stall"; readonly backend: string }
+  /** It dies, and for a while nothing of the backend can start. */
+  | { readonly kind: "outage"; readonly backend: string }
   /** Somebody starts the instance again. */
   | { readonly kind: "start" };
 
@@ -44,6 +50,8 @@ export interface ScenarioResult {
 /** Virtual time that one step may take, whatever crashes: a few leases, windows and restarts with their pauses. */
 const STEP_MS = 90_000;
 const LOOK_MS = 250;
+/** Longer than the attempts of one name: its agent gives up meanwhile. */
+const OUTAGE_MS = 4_000;
 
 export const runScenario = async ({
   seed,
@@ -97,6 +105,21 @@ const play = async ({ world, clients, facts }: Stage, step: Step): Promise<strin
     const replica = node!.ofKind("replica").at(-1);
     replica?.end({ code: undefined, signal: "SIGKILL" });
     await untilHolds(world, "the replica is back", () => unrest(world, facts).length === 0);
+    return "done";
+  }
+  if (step.kind === "sicken" || step.kind === "stall" || step.kind === "outage") {
+    const victim = node!.ofKind("replica").findLast((process) => world.backendOf(process) === step.backend);
+    if (step.kind === "sicken") victim?.onHealth?.("unhealthy");
+    else if (step.kind === "stall") victim?.stop();
+    else {
+      world.beginOutage(step.backend, OUTAGE_MS);
+      victim?.end({ code: undefined, signal: "SIGKILL" });
+    }
+    await untilHolds(
+      world,
+      "the replica is replaced",
+      () => victim?.isAlive !== true && !world.hasOutage(step.backend) && unrest(world, facts).length === 0,
+    );
     return "done";
   }
   let outcome: string | undefined;

@@ -81,6 +81,13 @@ export const SCENARIOS: Readonly<Record<string, readonly Step[]>> = {
     update("a", { userConfig: { ...QUICK, drainMs: 9_000 }, env: {}, gracefulShutdownTimeoutMs: 300 }),
     restart("a"),
   ],
+  "falling ill and being replaced": [
+    create("a", { numReplicas: 2, loopStallLimitMs: 2_000 }),
+    endpoint("e", { a: 1 }),
+    { kind: "sicken", backend: "a" },
+    { kind: "stall", backend: "a" },
+    { kind: "outage", backend: "a" },
+  ],
   "stopping, starting and erasing": [
     create("a", { numReplicas: 2 }),
     endpoint("e", { a: 1 }),

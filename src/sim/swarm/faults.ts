@@ -23,6 +23,21 @@ const stopOne =
     world.scheduler.after(random.between(50, mostMs), () => process?.goOn());
   };
 
+/** Some recover by themselves. */
+const sickenOne: Strike = (world, random) => {
+  const process = random.pick(ofKind(world, "replica"));
+  process?.onHealth?.("unhealthy");
+  if (random.chance(0.5)) world.scheduler.after(random.between(10, 10_000), () => process?.onHealth?.("healthy"));
+};
+
+const outage: Strike = (world, random) => {
+  const process = random.pick(ofKind(world, "replica"));
+  const backend = process === undefined ? undefined : world.backendOf(process);
+  if (backend === undefined) return;
+  world.beginOutage(backend, random.between(500, 20_000));
+  if (random.chance(0.7)) process?.end({ code: undefined, signal: "SIGKILL" });
+};
+
 const badWeather: Strike = (world, random) => {
   world.weather.become({
     storeMs: random.pick([1, 5, 50])!,
@@ -47,6 +62,8 @@ const KINDS: Readonly<Record<string, { readonly strike: Strike; readonly everyMs
   "stop agent": { strike: stopOne("agent", 9_000), everyMs: 25_000 },
   "stop proxy": { strike: stopOne("proxy", 20_000), everyMs: 20_000 },
   "stop replica": { strike: stopOne("replica", 20_000), everyMs: 25_000 },
+  "sick replica": { strike: sickenOne, everyMs: 8_000 },
+  outage: { strike: outage, everyMs: 20_000 },
   "kill all": {
     strike: (world, random) => {
       for (const process of world.processes())
@@ -85,7 +102,11 @@ export class FaultSwarm {
   end(): void {
     this.#isOver = true;
     this.#world.weather.become(FAIR);
-    for (const process of this.#world.processes()) process.goOn();
+    this.#world.endOutages();
+    for (const process of this.#world.processes()) {
+      process.goOn();
+      process.onHealth?.("healthy");
+    }
   }
 
   #strikeLater(kind: string): void {

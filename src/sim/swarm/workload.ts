@@ -35,12 +35,14 @@ const drawConfig = (random: SeededRandom): BackendConfigInput => ({
   ...(random.chance(0.2) ? { maxConcurrentQueries: 1 + random.below(50) } : {}),
   ...(random.chance(0.15) ? { gracefulShutdownTimeoutMs: random.below(4_000) } : {}),
   ...(random.chance(0.15) ? { startTimeoutMs: 1_000 + random.below(4_000) } : {}),
+  ...(random.chance(0.3) ? { loopStallLimitMs: 1_000 + random.below(8_000) } : {}),
 });
 
 const drawBehaviour = (random: SeededRandom): Behaviour => ({
   startMs: random.chance(0.1) ? 6_000 : random.below(600),
   drainMs: random.chance(0.1) ? 30_000 : random.below(2_000),
   rejects: random.chance(0.15),
+  ...(random.chance(0.05) ? { illMs: random.below(5_000) } : {}),
   ...(random.chance(0.3) ? { handle: random.pick(ENDPOINTS)! } : {}),
 });
 

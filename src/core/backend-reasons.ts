@@ -1,0 +1,68 @@
+/** Why a backend is not as wanted, in one sentence for people: what `status` shows, `explain` answers and the log holds. */
+import type { BackendRecord } from "../model/records.ts";
+import type { ObservedBackend } from "./backend-plan.ts";
+import type { ObservedReplica } from "./observed-replica.ts";
+import { isSick, pauseAfter, type SickPlan } from "./sick-replicas.ts";
+
+/** "replica iris:v1#7 failed to start 3 times: bad weights" */
+export const describeFailure = (replica: ObservedReplica): string =>
+  replica.phase === "failed"
+    ? `replica ${replica.actor} failed to start ${replica.failedStarts === 1 ? "once" : `${replica.failedStarts} times`}: ${replica.error?.message.replace(/\.$/, "") ?? "its process ended"}`
+    : `replica ${replica.actor}, like those that it replaced, is ${describeHealth(replica)}`;
+
+/** "unhealthy: checkHealth() threw: no GPU" */
+const describeHealth = ({ health, healthReason }: ObservedReplica): string =>
+  `${health}: ${healthReason?.replace(/\.$/, "") ?? "no reason given"}`;
+
+export const stoppedRollout = (failure: ObservedReplica, old: readonly ObservedReplica[]): string =>
+  `the roll-out stopped: ${describeFailure(failure)}. ${old.length} older ${old.length === 1 ? "replica goes" : "replicas go"} on serving. ${CHANGE_AGAIN}`;
+
+const CHANGE_AGAIN = "Change the configuration, or restart the backend to try again.";
+/** Of a backend that never ran: it can still become another one. */
+const CREATE_AGAIN = "Create it again, also with other code or configuration, or delete it.";
+
+export interface Situation {
+  readonly wanted: number;
+  readonly final: ObservedReplica | undefined;
+  readonly care: SickPlan;
+}
+
+export const reasonOf = (seen: ObservedBackend, { wanted, final, care }: Situation): string | undefined => {
+  const { record, config, replicas } = seen;
+  if (final !== undefined) {
+    const cure = record.unproven === true ? CREATE_AGAIN : CHANGE_AGAIN;
+    return `${describeFailure(final)}. ${cure}`;
+  }
+  const kept = replicas.filter((replica) => replica.assignment.intent.kind === "run");
+  const sick = kept.filter(isSick);
+  if (sick.length > 0) return describeSick(record, { wanted, sick, care });
+  const silent = kept.find((replica) => replica.phase === "silent");
+  if (silent !== undefined) {
+    return `the agent of node ${silent.assignment.node} is silent: what its replicas do is unknown; they stay published.`;
+  }
+  const missing = wanted - kept.filter((replica) => replica.assignment.rollout === record.rollout).length;
+  if (missing > care.start) {
+    return `${missing - care.start} of ${wanted} replicas wait until others have ended: at most ${wanted}+${config.maxSurge} processes run at a time.`;
+  }
+  const starting = replicas.filter((replica) => replica.phase === "starting").length + care.start;
+  return starting > 0 ? `${starting} of ${wanted} replicas are starting.` : undefined;
+};
+
+const describeSick = (
+  record: BackendRecord,
+  { wanted, sick, care }: Pick<Situation, "wanted" | "care"> & { readonly sick: readonly ObservedReplica[] },
+): string => {
+  const [first] = sick;
+  const state =
+    first?.phase === "failed" ? describeFailure(first) : `replica ${first?.actor} is ${first && describeHealth(first)}`;
+  const others = sick.length > 1 ? ` (${sick.length} of ${wanted} replicas cannot do their work)` : "";
+  return `${state}${others}. ${describeCure(record, care)}`;
+};
+
+const describeCure = (record: BackendRecord, { waits, start, going }: SickPlan): string => {
+  if (waits) {
+    const count = record.recovery?.count ?? 1;
+    return `It is replaced ${pauseAfter(count) / 1_000} s after the replacement before it: ${count} in a row have not helped.`;
+  }
+  return start + going.length > 0 ? "It is being replaced." : "It goes when its replacement is ready.";
+};
