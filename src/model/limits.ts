@@ -235,6 +235,8 @@ export const WIRE_PEER_IDLE_MS = 180_000;
 export const WIRE_HELLO_TIMEOUT_MS = 5_000;
 /** Open streams of one connection; far above any maxConcurrentQueries that makes sense for one process. */
 export const MAX_STREAMS_PER_CONNECTION = 10_000;
+/** Answers that wait in a replica for a router that does not read: beyond it the router is not read either. Sixteen windows. */
+export const MAX_WIRE_BACKLOG_BYTES = 1_048_576;
 /** Levels of an argument or result that crosses a process border; JSON of people is below 20, and a cycle is found in microseconds. */
 export const MAX_VALUE_DEPTH = 200;
 /** Refusals one query takes before it waits for a slot. */

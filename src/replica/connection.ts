@@ -10,6 +10,7 @@ import { decodeCount, decodeHello, decodeQueryHead } from "../core/wire/heads.ts
 import {
   MAX_REPLY_HOLD_MS,
   MAX_STREAMS_PER_CONNECTION,
+  MAX_WIRE_BACKLOG_BYTES,
   WIRE_HELLO_TIMEOUT_MS,
   WIRE_PEER_IDLE_MS,
 } from "../model/limits.ts";
@@ -59,6 +60,8 @@ export class Connection implements SocketEvents, Guest, QueryLine {
   #now: Instant = 0;
   #turnBegan: Instant = 0;
   #willFlush = false;
+  /** Written since the socket was full. */
+  #backlogBytes = 0;
 
   constructor(world: ConnectionWorld, socket: Socket) {
     this.#world = world;
@@ -78,6 +81,7 @@ export class Connection implements SocketEvents, Guest, QueryLine {
 
   onDrain(): void {
     this.isBlocked = false;
+    this.#backlogBytes = 0;
     this.#socket.resume();
     for (const query of this.#queries.values()) query.resume();
   }
@@ -276,9 +280,12 @@ export class Connection implements SocketEvents, Guest, QueryLine {
   readonly #flush = (): void => {
     this.#willFlush = false;
     if (this.#state === "closed") return;
-    for (const piece of this.#writer.take()) if (!this.#socket.write(piece)) this.isBlocked = true;
-    // Who does not read its answers gets no more of them to wait for.
-    if (this.isBlocked) this.#socket.pause();
+    for (const piece of this.#writer.take()) {
+      if (!this.#socket.write(piece)) this.isBlocked = true;
+      if (this.isBlocked) this.#backlogBytes += piece.length;
+    }
+    // Who does not read its answers gets no more of them to wait for. Streams have stopped long before.
+    if (this.#backlogBytes > MAX_WIRE_BACKLOG_BYTES) this.#socket.pause();
   };
 
   #watchSilence(): void {

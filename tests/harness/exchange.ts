@@ -18,17 +18,25 @@ export interface Exchange {
 }
 
 /** Connects, lets `talk` write, and answers what came back. */
-export const exchange = async (where: NetConnectOpts, talk: (exchange: Exchange) => void): Promise<string> => {
+export const exchange = async (
+  where: NetConnectOpts,
+  talk: (exchange: Exchange) => void,
+  deadlineMs = ANSWER_DEADLINE_MS,
+): Promise<string> => {
   // Node throws an answer away that it has received and not read when a write fails; then only another attempt can tell.
   for (let left = ATTEMPTS; left > 0; left -= 1) {
-    const text = await exchangeOnce(where, talk);
+    const text = await exchangeOnce(where, talk, deadlineMs);
     if (text !== "") return text;
   }
   throw new Error(`the server closed ${ATTEMPTS} connections without an answer`);
 };
 
 /** "": closed without an answer that could be read. */
-const exchangeOnce = async (where: NetConnectOpts, talk: (exchange: Exchange) => void): Promise<string> => {
+const exchangeOnce = async (
+  where: NetConnectOpts,
+  talk: (exchange: Exchange) => void,
+  deadlineMs: number,
+): Promise<string> => {
   let text = "";
   let closed = false;
   const socket = connect(where, () =>
@@ -48,7 +56,7 @@ const exchangeOnce = async (where: NetConnectOpts, talk: (exchange: Exchange) =>
   });
   const isWhole = (): boolean => /\r\n\r\n./s.test(text);
   try {
-    await waitFor("the server answers", () => isWhole() || closed, ANSWER_DEADLINE_MS);
+    await waitFor("the server answers", () => isWhole() || closed, deadlineMs);
     return isWhole() ? text : "";
   } finally {
     socket.destroy();
@@ -62,24 +70,29 @@ export interface LargeBody {
   readonly framing: "with its length" | "in chunks";
   /** Default: chunks just stop, for a body that is refused before. */
   readonly end?: "sent" | undefined;
+  readonly deadlineMs?: number | undefined;
 }
 
 /** Sends a JSON body of that many bytes, part by part, until the server has answered. */
 export const sendLargeBody = (where: NetConnectOpts, body: LargeBody): Promise<string> =>
-  exchange(where, ({ write, isOver }) => {
-    const isChunked = body.framing === "in chunks";
-    const framing = isChunked ? "transfer-encoding: chunked" : `content-length: ${body.bytes}`;
-    write(`${body.line} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n${framing}\r\n\r\n`);
-    let sent = 0;
-    // One part at a time, so that an answer is seen before the next one is written.
-    const next = (): void => {
-      if (isOver()) return;
-      if (sent >= body.bytes) {
-        if (isChunked && body.end === "sent") write("0\r\n\r\n");
-        return;
-      }
-      sent += PART.length;
-      write(isChunked ? CHUNK : PART, () => setImmediate(next));
-    };
-    next();
-  });
+  exchange(
+    where,
+    ({ write, isOver }) => {
+      const isChunked = body.framing === "in chunks";
+      const framing = isChunked ? "transfer-encoding: chunked" : `content-length: ${body.bytes}`;
+      write(`${body.line} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n${framing}\r\n\r\n`);
+      let sent = 0;
+      // One part at a time, so that an answer is seen before the next one is written.
+      const next = (): void => {
+        if (isOver()) return;
+        if (sent >= body.bytes) {
+          if (isChunked && body.end === "sent") write("0\r\n\r\n");
+          return;
+        }
+        sent += PART.length;
+        write(isChunked ? CHUNK : PART, () => setImmediate(next));
+      };
+      next();
+    },
+    body.deadlineMs,
+  );
