@@ -1,6 +1,7 @@
 /**
  * ports/clock.ts on the clocks of this process. Timers never call back early by the same clock that `now` reads, and take any
- * finite delay: Node's own come up to a millisecond early, and at once when the delay does not fit 31 bits.
+ * finite delay: Node's own come up to a millisecond early, and at once when the delay does not fit 31 bits. No delay means after what
+ * the event loop has ready now: Node's timers would make a millisecond of it.
  */
 import { MAX_TIMER_MS } from "../model/limits.ts";
 import type { Clock, Timer } from "../ports/clock.ts";
@@ -14,8 +15,15 @@ export const createSystemClock = ({ unrefFromMs = Number.POSITIVE_INFINITY }: Sy
   now: () => performance.now(),
   timestamp: () => Date.now(),
   after: (delayMs, callback) =>
-    startTimer(performance.now() + delayMs, callback, delayMs < unrefFromMs ? "keeps alive" : "lets go"),
+    delayMs <= 0
+      ? startImmediate(callback)
+      : startTimer(performance.now() + delayMs, callback, delayMs < unrefFromMs ? "keeps alive" : "lets go"),
 });
+
+function startImmediate(callback: () => void): Timer {
+  const armed = setImmediate(callback);
+  return { cancel: () => clearImmediate(armed) };
+}
 
 function startTimer(due: number, callback: () => void, life: "keeps alive" | "lets go"): Timer {
   const arm = (): NodeJS.Timeout => {

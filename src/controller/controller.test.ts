@@ -184,6 +184,19 @@ describe("a call", () => {
     expect(after - before).toBeLessThan(10);
   });
 
+  test("that comes in the same round of the event loop as others shares their transaction", async () => {
+    const controller = await lab.lead();
+    const { revision: before } = await lab.controllers[0]!.store.list("x");
+    await Promise.all(
+      Array.from({ length: 40 }, async (_, index) => {
+        for (let steps = 0; steps < 5 * index; steps += 1) await Promise.resolve();
+        await lab.submit(controller, createBackend(`b${index}`));
+      }),
+    );
+    const { revision: after } = await lab.controllers[0]!.store.list("x");
+    expect(after - before).toBeLessThan(10);
+  });
+
   test("waits for its goal only as long as the caller wants", async () => {
     await lab.startAgent({ fateOf: () => "starting" });
     const controller = await lab.lead();

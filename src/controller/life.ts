@@ -108,8 +108,10 @@ export class Life {
   async run(): Promise<LifeEnd> {
     try {
       while (this.#end === undefined) {
-        if (this.#hasWork()) await this.#turn();
-        else await this.#sleep();
+        if (!this.#hasWork()) await this.#sleep();
+        // Calls that have come in together share a transaction, and polls, reads and reports have their part of the time.
+        await new Promise<void>((resolve) => this.#ports.clock.after(0, resolve));
+        if (this.#end === undefined) await this.#turn();
       }
       return this.#end;
     } finally {
@@ -175,8 +177,6 @@ export class Life {
     this.#remember(decision, now.instant);
     if (decision.erase) await this.#erase();
     else if (isFirst) this.#options.onBegun();
-    // What is left waits until polls, reads and reports have had their turn.
-    if (this.#hasWork()) await new Promise<void>((resolve) => clock.after(0, resolve));
   }
 
   /** Makes the changes durable, then part of what is known. false: the life is over. */
