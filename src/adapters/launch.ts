@@ -87,7 +87,7 @@ async function startAgent(launch: AgentLaunch, agentEntry: string, { deadline, s
     execPath: process.execPath,
     entry: agentEntry,
     cwd: process.cwd(),
-    env: environment(launch.output),
+    env: environment(),
   });
   if (child.pid === undefined) throw new ServeError("internal", `${process.execPath} could not be started.`);
   const follower = new LeaderFollower(launch.runDir);
@@ -163,14 +163,12 @@ class LeaderFollower {
  * Without what belongs to one process, when this program is itself a replica. All processes share the command line's cache of compiled
  * code, also when a program starts the instance: a cold start without it takes three times as long.
  */
-const environment = (output: AgentLaunch["output"]): Record<string, string> => {
+const environment = (): Record<string, string> => {
   const { [ACTOR_FILE_VARIABLE]: _file, [LISTEN_FD_VARIABLE]: _fd, ...own } = process.env;
   const cacheHome = own["XDG_CACHE_HOME"] || (own["HOME"] && join(own["HOME"], ".cache"));
   const cache = cacheHome ? { NODE_COMPILE_CACHE: join(cacheHome, "maitred", "compiled") } : {};
-  // In somebody's terminal only what they should look at; files keep the whole story.
-  const level = output === "inherit" ? { MAITRED_LOG_LEVEL: "warn" } : {};
   const env = Object.fromEntries(Object.entries(own).filter((entry) => entry[1] !== undefined));
-  return { ...cache, ...level, ...env } as Record<string, string>;
+  return { ...cache, ...env } as Record<string, string>;
 };
 
 const hasEnded = (child: ChildProcess): boolean => child.exitCode !== null || child.signalCode !== null;

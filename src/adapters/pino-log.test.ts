@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { ServeError } from "../base/serve-error.ts";
 import { MAX_LOG_ITEMS, MAX_LOG_TEXT_LENGTH } from "../model/limits.ts";
 import type { Log } from "../ports/log.ts";
@@ -132,8 +132,57 @@ test("the form for people is one short line without stacks, and fields cannot st
     }),
   );
   expect(text).toMatch(/^\d\d:\d\d:\d\d\.\d{3} info {2}replica-ready process=agent replica=iris:v1#2 took=12 /);
-  expect(text).toContain('say="two words" evil=\\x1b[2J\\x9b31m error=inner ours="no-replica: None."\n');
+  expect(text).toMatch(
+    /say="two words" evil=\\x1b\[2J\\x9b31m error="TypeError: inner \(\/.*pino-log\.test\.ts:\d+:\d+\)" ours="no-replica: None\."\n$/,
+  );
   expect(text.split("\n")).toHaveLength(2);
+});
+
+/** What a log with a file of its own writes into that file, and into an output that is another one. */
+const shared = (env: Env, write: (log: Log) => void): { readonly own: string; readonly output: string } => {
+  const folder = mkdtempSync(join(tmpdir(), "maitred-log-"));
+  const [own, output] = [join(folder, "own.log"), join(folder, "output")];
+  const fd = openSync(output, "a");
+  try {
+    write(createPinoLog({ env: { NO_COLOR: "1", ...env }, fd, file: own, fields: { process: "iris:v1#2" } }));
+    return { own: readFileSync(own, "utf8"), output: readFileSync(output, "utf8") };
+  } finally {
+    closeSync(fd);
+    rmSync(folder, { recursive: true });
+  }
+};
+
+describe("a log with a file of its own whose output belongs to somebody else", () => {
+  const boom = new TypeError("no such flower");
+  boom.stack = "TypeError: no such flower\n    at call (file:///srv/iris.ts:3:9)";
+  const write = (log: Log) => {
+    log.info("replica-ready");
+    log.error("handler-failed", { requestId: "r-1", error: boom });
+    log.error("replica-start-failed", { error: boom, toldBy: "goal" });
+  };
+  const eventsOf = (text: string) => lines(text).map((line) => line["event"]);
+
+  test("keeps everything in the file, as JSON, and shows what a person should look at, short and without a stack", () => {
+    const { own, output } = shared({}, write);
+    expect(eventsOf(own)).toEqual(["replica-ready", "handler-failed", "replica-start-failed"]);
+    expect(own).toContain("\\n    at call (file:///srv/iris.ts:3:9)");
+    expect(output).toMatch(
+      /^\d\d:\d\d:\d\d\.\d{3} error handler-failed process=iris:v1#2 requestId=r-1 error="TypeError: no such flower \(\/srv\/iris\.ts:3:9\)"\n$/,
+    );
+  });
+
+  test("leaves nothing out at level debug, not even stacks", () => {
+    const { output } = shared({ MAITRED_LOG_LEVEL: "debug" }, write);
+    expect(output).toMatch(/replica-ready[\s\S]*handler-failed[\s\S]*\n {4}at call [\s\S]*replica-start-failed/);
+  });
+
+  test("writes JSON to the output too when that is asked for", () => {
+    expect(eventsOf(shared({ MAITRED_LOG: "json" }, write).output)).toEqual(["handler-failed"]);
+  });
+
+  test("goes on without the file when it cannot be had", () => {
+    expect(written({}, () => createPinoLog({ file: "/nowhere/own.log", fd: 2 }))).toBe("");
+  });
 });
 
 test("colours come when they are asked for", () => {

@@ -33,6 +33,14 @@ test("each line begins with the name, whole or in pieces, text or bytes", () => 
   );
 });
 
+test("where the output is shared, the log file gets the same lines without the name", () => {
+  const folder = mkdtempSync(join(tmpdir(), "maitred-tagged-"));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const path = join(folder, "log");
+  execFileSync(process.execPath, program(path, CODE), { stdio: ["ignore", "pipe", "pipe"] });
+  expect(readFileSync(path, "utf8")).toBe("one\ntwo\noops\nhalf a line\n\nü\nwritten\n");
+});
+
 test("in its own log file nothing is added", () => {
   const folder = mkdtempSync(join(tmpdir(), "maitred-tagged-"));
   onTestFinished(() => rmSync(folder, { recursive: true }));

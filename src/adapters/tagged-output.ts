@@ -1,19 +1,29 @@
 /**
- * Where several processes share one output, each line of user code says whose it is: `[iris:v1#7] loaded`. In a log file of its own
- * there is nothing to tell apart. A reader that has gone (EPIPE) is no reason to end a process that serves.
+ * Where several processes share one output, each line of user code says whose it is: `[iris:v1#7] loaded`, and the log file of the
+ * process gets it too. Where the output is that file there is nothing to tell apart. A reader that has gone (EPIPE) is no reason to end
+ * a process that serves.
  */
-import { fstatSync, statSync } from "node:fs";
 import { StringDecoder } from "node:string_decoder";
+import { createLineSink, type LineSink } from "./line-sink.ts";
+import { isFile, openLogFile } from "./log-file.ts";
 
-/** @param ownLog the file that only this process writes to, when the agent gave it one. */
+/** @param ownLog the file that only this process writes to. */
 export function tagOutput(name: string, ownLog: string): void {
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on("error", () => {});
-    if (!isSameFile(stream.fd, ownLog)) tagLines(stream, `[${name}] `);
-  }
+  const shared = [process.stdout, process.stderr].filter((stream) => !isFile(stream.fd, ownLog));
+  const copy = shared.length === 0 ? undefined : copyInto(ownLog);
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
+  for (const stream of shared) tagLines(stream, { tag: `[${name}] `, copy });
 }
 
-function tagLines(stream: NodeJS.WriteStream, tag: string): void {
+function copyInto(path: string): LineSink | undefined {
+  const fd = openLogFile(path);
+  return fd === undefined ? undefined : createLineSink(fd, (count) => `(${count} pieces of output are missing)\n`);
+}
+
+function tagLines(
+  stream: NodeJS.WriteStream,
+  { tag, copy }: { readonly tag: string; readonly copy: LineSink | undefined },
+): void {
   const write = stream.write.bind(stream) as (text: string, done?: (error?: Error | null) => void) => boolean;
   const decoder = new StringDecoder("utf8");
   let isAtLineStart = true;
@@ -30,16 +40,8 @@ function tagLines(stream: NodeJS.WriteStream, tag: string): void {
   ): boolean => {
     const isText = typeof chunk === "string";
     const bytes = isText ? Buffer.from(chunk, typeof encoding === "string" ? encoding : "utf8") : Buffer.from(chunk);
-    return write(tagged(decoder.write(bytes)), typeof encoding === "function" ? encoding : done);
+    const text = decoder.write(bytes);
+    if (text !== "") copy?.write(text);
+    return write(tagged(text), typeof encoding === "function" ? encoding : done);
   };
-}
-
-function isSameFile(fd: number, path: string): boolean {
-  try {
-    const [ours, theirs] = [fstatSync(fd), statSync(path)];
-    return ours.ino === theirs.ino && ours.dev === theirs.dev;
-  } catch {
-    // No such file, or the output is closed.
-    return false;
-  }
 }

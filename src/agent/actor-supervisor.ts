@@ -236,6 +236,8 @@ export class ActorSupervisor {
       ...exit,
       error: next.error?.code,
       failedStarts: next.failedStarts,
+      // None of it was ever ready: whoever waits for the goal is told why.
+      toldBy: next.failedStarts === next.file?.incarnation ? "goal" : undefined,
     });
     if (next.failedStarts > 0 && next.file !== undefined) {
       // A next agent must not begin to count anew.

@@ -1,6 +1,7 @@
 /** What an app file asks for, made so in the instance of `run`, and the wait until it is. */
 import type { AppPlan, ServeClient } from "../client/client.ts";
 import type { Goal } from "../model/calls.ts";
+import { MAX_PROGRESS_NAMES } from "../model/limits.ts";
 import type { World } from "./world.ts";
 
 export interface Application {
@@ -28,15 +29,19 @@ export const applyPlan = async (
   }
 };
 
+const listOf = (names: readonly string[]): string => {
+  const more = names.length - MAX_PROGRESS_NAMES;
+  return names.slice(0, MAX_PROGRESS_NAMES).join(", ") + (more > 0 ? ` and ${more} more` : "");
+};
+
 const progressLine = (world: World) => {
   let shown = false;
   return {
     show: (goal: Goal) => {
       if (goal.progress === undefined) return;
       shown = true;
-      world.terminal.err(
-        `\r\u001b[Kstarting: ${goal.progress.done} of ${goal.progress.total} ready, waiting for ${goal.laggards?.join(", ") ?? ""}`,
-      );
+      const { done, total } = goal.progress;
+      world.terminal.err(`\r\u001b[Kstarting: ${done} of ${total} ready, waiting for ${listOf(goal.laggards ?? [])}`);
     },
     clear: () => {
       if (shown) world.terminal.err("\r\u001b[K");

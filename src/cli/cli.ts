@@ -10,7 +10,7 @@ import type { Outcome } from "./options.ts";
 import { EXIT, reportError } from "./terminal.ts";
 import type { World } from "./world.ts";
 
-export type { Terminal } from "./terminal.ts";
+export { reportError, type Terminal } from "./terminal.ts";
 export type { Launched, LaunchOptions, LogOptions, World } from "./world.ts";
 
 export const runCli = async (argv: readonly string[], world: World): Promise<number> => {
@@ -24,7 +24,6 @@ export const runCli = async (argv: readonly string[], world: World): Promise<num
       // commander has printed help, the version or the usage error itself
       return error.exitCode === 0 ? EXIT.done : EXIT.usage;
     }
-    if (world.env["MAITRED_DEBUG"] === "1" && error instanceof Error) world.terminal.err(`${error.stack}\n`);
     return reportError(world.terminal, error, argv.includes("--json") ? "json" : "text");
   }
 };

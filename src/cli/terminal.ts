@@ -10,12 +10,15 @@ export interface Terminal {
   err(text: string): void;
   /** Whether a person watches stderr: progress is shown only then. */
   readonly interactive: boolean;
-  readonly colour: boolean;
+  /** Of stdout and stderr. */
+  readonly colour: Readonly<Record<"out" | "err", boolean>>;
+  /** Of errors: for whoever looks for a bug (MAITRED_DEBUG=1). */
+  readonly stacks: "shown" | "hidden";
 }
 
 export type Paint = ReturnType<typeof pc.createColors>;
 
-export const paintOf = (terminal: Terminal): Paint => pc.createColors(terminal.colour);
+export const paintOf = (terminal: Terminal): Paint => pc.createColors(terminal.colour.out);
 
 /** Exit statuses of every command. */
 export const EXIT = { done: 0, failed: 1, usage: 2, pending: 3, noInstance: 4 } as const;
@@ -36,8 +39,12 @@ export const reportError = (terminal: Terminal, error: unknown, format: "text" |
         code: "internal",
         message: `maitred hit a bug: ${error instanceof Error ? error.message : String(error)}. Set MAITRED_DEBUG=1 for the stack.`,
       };
+  if (terminal.stacks === "shown" && error instanceof Error) terminal.err(`${error.stack}\n`);
   if (format === "json") terminal.err(`${JSON.stringify({ error: { code: known.code, message: known.message } })}\n`);
-  else terminal.err(`${paintOf(terminal).red("error")} ${known.message} ${paintOf(terminal).dim(`[${known.code}]`)}\n`);
+  else {
+    const paint = pc.createColors(terminal.colour.err);
+    terminal.err(`${paint.red("error")} ${known.message} ${paint.dim(`[${known.code}]`)}\n`);
+  }
   return EXIT_OF_CODE[known.code] ?? EXIT.failed;
 };
 

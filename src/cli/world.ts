@@ -31,7 +31,6 @@ export interface Launched {
 
 export interface World {
   readonly terminal: Terminal;
-  readonly env: Readonly<Record<string, string | undefined>>;
   readonly version: string;
   /** Throws instance-unknown, instance-ambiguous. */
   connect(choice: Choice): Promise<ServeClient>;

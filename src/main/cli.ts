@@ -1,10 +1,11 @@
 /** Composition root of the command line: gives the commands their terminal, instances, probes and logs. */
 import { readFile } from "node:fs/promises";
 import { chooseInstance, findStateDir } from "../adapters/find-instance.ts";
+import { wantsColor } from "../adapters/log-destination.ts";
 import { processesWithLogs, readLogs } from "../adapters/log-files.ts";
 import { defaultStateDir } from "../adapters/places.ts";
 import { ServeError } from "../base/serve-error.ts";
-import { type LogOptions, runCli, type Terminal, type World } from "../cli/cli.ts";
+import { type LogOptions, reportError, runCli, type Terminal, type World } from "../cli/cli.ts";
 import { stateFiles } from "../model/places.ts";
 import { followLauncher } from "./launcher.ts";
 import { probeApp } from "./probe-app.ts";
@@ -12,7 +13,13 @@ import { connectTo, launchAndConnect } from "./program.ts";
 import { readVersion } from "./version.ts";
 
 /** Resolves with the exit status. */
-export const main = (argv: readonly string[]): Promise<number> => runCli(argv, createWorld());
+export const main = (argv: readonly string[]): Promise<number> => {
+  const world = createWorld();
+  process.on("uncaughtException", (error) => {
+    process.exit(reportError(world.terminal, error, argv.includes("--json") ? "json" : "text"));
+  });
+  return runCli(argv, world);
+};
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
@@ -22,7 +29,6 @@ const createWorld = (): World => {
   const ownedWith = launcher === undefined ? [] : [launcher];
   return {
     terminal: createTerminal(),
-    env,
     version: readVersion(),
     connect: async (choice) => connectTo(chooseInstance({ ...choice, env })),
     find: async (choice) => chooseInstance({ ...choice, env }).file,
@@ -54,14 +60,17 @@ const catchSignals = (): AbortSignal => {
 };
 
 const createTerminal = (): Terminal => {
-  const { NO_COLOR, FORCE_COLOR } = process.env;
   // A reader that went away (`| head`) ends the output, not the command.
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
   return {
     out: (text) => void process.stdout.write(text),
     err: (text) => void process.stderr.write(text),
     interactive: process.stderr.isTTY === true,
-    colour: NO_COLOR ? false : FORCE_COLOR ? true : process.stdout.isTTY === true,
+    stacks: process.env["MAITRED_DEBUG"] === "1" ? "shown" : "hidden",
+    colour: {
+      out: wantsColor(process.env, process.stdout.isTTY === true),
+      err: wantsColor(process.env, process.stderr.isTTY === true),
+    },
   };
 };
 

@@ -7,6 +7,7 @@ import { rename, symlink, unlink } from "node:fs/promises";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { openAgentLink } from "../adapters/agent-link.ts";
 import { createFaults } from "../adapters/faults.ts";
+import { logCrash } from "../adapters/log-crash.ts";
 import { createPinoLog } from "../adapters/pino-log.ts";
 import { startRescue } from "../adapters/rescue.ts";
 import { openSqliteStore } from "../adapters/sqlite-store.ts";
@@ -33,7 +34,11 @@ const main = async (launch: ControllerLaunch): Promise<void> => {
   const address: Address = `unix:${socket}`;
   const clock = createSystemClock();
   const random = createSystemRandom();
-  const log = createPinoLog({ fields: { process: "controller", incarnation } });
+  const log = createPinoLog({
+    fields: { process: "controller", incarnation },
+    file: stateFiles(stateDir).log("controller"),
+  });
+  logCrash(log);
   const link = openAgentLink({ runDir, instanceId, role: "controller", incarnation });
   const rescue = startRescue({ stateDir, runDir, instanceId, clock, random, log });
   const store = openSqliteStore({

@@ -8,8 +8,9 @@ import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { Worker } from "node:worker_threads";
 import { nodeModuleLoader } from "../adapters/module-loader.ts";
-import { toErrorBody } from "../base/serve-error.ts";
+import { messageOf, toErrorBody } from "../base/serve-error.ts";
 import { planApp } from "../client/client.ts";
+import { placeInStack } from "../core/error-place.ts";
 
 const ANSWER_FD = 3;
 
@@ -32,12 +33,20 @@ const probe = async (path: string): Promise<object> => {
   }
 };
 
-new Worker(WATCH, { eval: true }).unref();
-void probe(process.argv[2] ?? "").then((answer) => {
+const answer = (body: object): never => {
   try {
-    writeSync(ANSWER_FD, `${JSON.stringify(answer)}\n`);
+    writeSync(ANSWER_FD, `${JSON.stringify(body)}\n`);
   } catch {
     // Nobody waits any more (EPIPE).
   }
   process.exit(0); // user code may hold timers and sockets open
+};
+
+const [, , path = ""] = process.argv;
+new Worker(WATCH, { eval: true }).unref();
+process.on("uncaughtException", (error) => {
+  const message = `module ${resolve(path)}: while it was imported, something that it had begun threw: ${messageOf(error)}`;
+  const place = placeInStack(error.stack);
+  answer({ error: { code: "module-load-failed", message: place === undefined ? message : `${message} (${place})` } });
 });
+void probe(path).then(answer);

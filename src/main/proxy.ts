@@ -4,6 +4,7 @@ import { flushCompileCache } from "node:module";
 import { openAgentLink } from "../adapters/agent-link.ts";
 import { createHttpPollTransport } from "../adapters/http-poll-transport.ts";
 import { createLightLog } from "../adapters/light-log.ts";
+import { logCrash } from "../adapters/log-crash.ts";
 import { createNodeHttpEdge } from "../adapters/node-http-edge.ts";
 import { startRescue } from "../adapters/rescue.ts";
 import { openSnapshotFile } from "../adapters/snapshot-file.ts";
@@ -22,7 +23,11 @@ const main = async (path: string): Promise<void> => {
   process.title = `maitred proxy ${assignment.actor}`;
   const clock = createSystemClock();
   const random = createSystemRandom();
-  const log = createLightLog({ fields: { process: assignment.actor } });
+  const log = createLightLog({
+    fields: { process: assignment.actor },
+    file: stateFiles(stateDir).log(assignment.actor),
+  });
+  logCrash(log);
   const link = openAgentLink({ runDir, instanceId, role: "proxy", actor: assignment.actor, incarnation });
   const poll = createHttpPollTransport({ leader: () => link.leader() });
   const router = new Router(

@@ -19,8 +19,9 @@ const main = async (path: string): Promise<void> => {
   const { assignment, incarnation, instanceId, runDir, stateDir } = file;
   process.title = `maitred replica ${assignment.actor}`;
   const clock = createSystemClock();
-  const log = createLightLog({ fields: { process: assignment.actor } });
-  tagOutput(assignment.actor, stateFiles(stateDir).log(assignment.actor));
+  const ownLog = stateFiles(stateDir).log(assignment.actor);
+  const log = createLightLog({ fields: { process: assignment.actor }, file: ownLog });
+  tagOutput(assignment.actor, ownLog);
   const link = openAgentLink({ runDir, instanceId, role: "replica", actor: assignment.actor, incarnation });
 
   let router: ProcessRouter | undefined;

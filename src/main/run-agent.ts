@@ -9,6 +9,7 @@ import { openInstanceFolders } from "../adapters/instance-folders.ts";
 import { tryAcquireLock } from "../adapters/kernel-lock.ts";
 import { createLinkServer } from "../adapters/link-server.ts";
 import { createListenSockets } from "../adapters/listen-sockets.ts";
+import { logCrash } from "../adapters/log-crash.ts";
 import { createPinoLog } from "../adapters/pino-log.ts";
 import { ensurePrivateFolder } from "../adapters/private-folder.ts";
 import { processHost } from "../adapters/processes.ts";
@@ -17,12 +18,13 @@ import { leaveStartFailure } from "../adapters/start-failure.ts";
 import { createSystemClock } from "../adapters/system-clock.ts";
 import { createSystemRandom } from "../adapters/system-random.ts";
 import { Agent, type AgentPorts, type AgentSettings } from "../agent/agent.ts";
-import { isServeError, ServeError } from "../base/serve-error.ts";
+import { ServeError } from "../base/serve-error.ts";
 import type { InstanceName } from "../model/ids.ts";
 import { keysOf } from "../model/keys.ts";
 import type { AgentLaunch } from "../model/launch.ts";
 import { runFiles, stateFiles } from "../model/places.ts";
 import type { Entries } from "../ports/entries.ts";
+import type { Log } from "../ports/log.ts";
 import type { NodeLock } from "../ports/node-lock.ts";
 
 /** `programs`: what it starts. Never returns. */
@@ -32,7 +34,8 @@ export async function runAgent(launch: AgentLaunch, programs: Entries): Promise<
   try {
     process.exit(await holdLockAndRun(launch, { programs, endedBy }));
   } catch (error) {
-    console.error(isServeError(error) ? error.message : error);
+    // Whoever starts an instance prints the reason itself.
+    openLog(launch).error("agent-failed", { error, toldBy: launch.resume ? "start" : undefined });
     if (launch.resume) leaveStartFailure(launch.runDir, error);
     process.exit(1);
   }
@@ -50,7 +53,7 @@ async function holdLockAndRun(
     if (launch.resume) leaveStartFailure(launch.runDir, error);
     return 1;
   }
-  const agent = new Agent(portsOf(launch, programs, lock), settingsOf(launch));
+  const agent = new Agent(portsOf(launch, { programs, lock }), settingsOf(launch));
   endedBy(agent);
   const end = await agent.run();
   if (end.kind === "lock-lost") return 1;
@@ -59,12 +62,16 @@ async function holdLockAndRun(
   return end.kind === "ended" ? 0 : 1;
 }
 
-function portsOf(launch: AgentLaunch, programs: Entries, lock: NodeLock): AgentPorts {
-  const { stateDir, runDir, instance, node } = launch;
+function portsOf(
+  launch: AgentLaunch,
+  { programs, lock }: { readonly programs: Entries; readonly lock: NodeLock },
+): AgentPorts {
+  const { stateDir, runDir } = launch;
   const state = stateFiles(stateDir);
   const clock = createSystemClock();
-  const log = createPinoLog({ fields: { process: "agent", instance, node } });
   mkdirSync(state.logs, { recursive: true, mode: 0o700 });
+  const log = openLog(launch);
+  logCrash(log);
   return {
     clock,
     random: createSystemRandom(),
@@ -97,6 +104,9 @@ const settingsOf = (launch: AgentLaunch): AgentSettings => ({
   keys: keysOf(launch.instance as InstanceName),
   host: { hostname: hostname(), cpus: availableParallelism(), memoryBytes: totalmem() },
 });
+
+const openLog = ({ instance, node, stateDir }: AgentLaunch): Log =>
+  createPinoLog({ fields: { process: "agent", instance, node }, file: stateFiles(stateDir).log("agent") });
 
 /** From now on; what comes before there is an agent is told to it then. The answer says which one. */
 function catchEndSignals(): (agent: Agent) => void {

@@ -360,6 +360,8 @@ export const DEFAULT_BATCH_WAIT_TIMEOUT_MS = 0;
 // ── timers
 /** The longest delay that Node's timers take, 2^31 - 1; a longer one would fire at once. */
 export const MAX_TIMER_MS = 2_147_483_647;
+/** Names of replicas in the line that tells how far a start is: only one line of a terminal can be taken back. */
+export const MAX_PROGRESS_NAMES = 3;
 /** How often `logs --follow` looks for new lines. */
 export const LOG_FOLLOW_INTERVAL_MS = 200;
 /** Newest bytes of each log file that `logs` reads at once. */

@@ -223,19 +223,19 @@ describe("a start that fails is reported with the user's own message, and the pr
         },
       },
       "start-failed",
-      /^backend "b:v1": the constructor of default threw: no GPU$/,
+      /^backend "b:v1": the constructor of default threw: no GPU \(\/.*load-target\.test\.ts:\d+:\d+\)$/,
     ],
     [
       "start",
       { exports: { default: { start: async () => boom(), call() {} } } },
       "start-failed",
-      /^backend "b:v1": start\(\) threw: no GPU$/,
+      /^backend "b:v1": start\(\) threw: no GPU \(\/.*load-target\.test\.ts:\d+:\d+\)$/,
     ],
     [
       "reconfigure",
       { exports: { default: { reconfigure: boom, call() {} } }, config: { userConfig: 1 } },
       "start-failed",
-      /^backend "b:v1": reconfigure\(\) threw: no GPU$/,
+      /^backend "b:v1": reconfigure\(\) threw: no GPU \(\/.*load-target\.test\.ts:\d+:\d+\)$/,
     ],
     [
       "a userConfig that nobody takes",

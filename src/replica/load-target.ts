@@ -5,6 +5,7 @@
  */
 import { resolveRefs } from "../api/api.ts";
 import { messageOf, ServeError } from "../base/serve-error.ts";
+import { placeInStack } from "../core/error-place.ts";
 import type { CodeRef } from "../model/code-ref.ts";
 import type { BackendTag } from "../model/ids.ts";
 import type { Json } from "../model/json.ts";
@@ -58,7 +59,7 @@ export async function reconfigure(target: Target, backend: BackendTag, userConfi
   try {
     await reconfigure(userConfig);
   } catch (error) {
-    throw new ServeError("reconfigure-failed", `backend "${backend}": reconfigure() threw: ${messageOf(error)}`, {
+    throw new ServeError("reconfigure-failed", `backend "${backend}": reconfigure() threw: ${thrownText(error)}`, {
       cause: error,
     });
   }
@@ -77,5 +78,11 @@ function construct({ value, args }: FoundTarget, backend: BackendTag): object {
 
 function startFailed(backend: BackendTag, what: string, cause: unknown): ServeError {
   if (cause === undefined) return new ServeError("start-failed", `backend "${backend}": ${what}.`);
-  return new ServeError("start-failed", `backend "${backend}": ${what}: ${messageOf(cause)}`, { cause });
+  return new ServeError("start-failed", `backend "${backend}": ${what}: ${thrownText(cause)}`, { cause });
+}
+
+/** Whoever made the change reads it, and sees no stack: with the place, `/srv/iris.ts:3:9`. */
+function thrownText(error: unknown): string {
+  const place = error instanceof Error ? placeInStack(error.stack) : undefined;
+  return place === undefined ? messageOf(error) : `${messageOf(error)} (${place})`;
 }

@@ -59,7 +59,9 @@ describe("configuration", () => {
       configRevision: 1,
       error: {
         code: "reconfigure-failed",
-        message: 'backend "b:v1": reconfigure() threw: threshold too high',
+        message: expect.stringMatching(
+          /^backend "b:v1": reconfigure\(\) threw: threshold too high \(\/.*replica\.test\.ts:\d+:\d+\)$/,
+        ),
         details: { configRevision: 2 },
       },
     });

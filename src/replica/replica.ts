@@ -206,10 +206,16 @@ export class Replica {
     const known = isServeError(error)
       ? error
       : new ServeError("start-failed", `backend "${backend}": the start failed: ${messageOf(error)}`, { cause: error });
-    this.#ports.log.error("replica-start-failed", { error: known });
+    this.#ports.log.error("replica-start-failed", { error: known, toldBy: this.#isFirstStart() ? "goal" : undefined });
     this.#tell({ error: bodyOf(known) });
     await this.#untilLinked();
     this.#end(1);
+  }
+
+  /** None before it was ready: whoever waits for the goal is told why. A restart that fails is news to nobody but the log. */
+  #isFirstStart(): boolean {
+    const { incarnation, failedStarts } = this.#options.file;
+    return failedStarts === incarnation - 1;
   }
 
   // ── configuration

@@ -56,6 +56,24 @@ test.each(["SIGINT", "SIGTERM"] as const)(
   40_000,
 );
 
+test("the terminal shows what user code prints and throws, in short; the logs have the rest while it runs", async () => {
+  const name = lab().name("picky");
+  const command = spawnMaitred(["run", fixture("apps/says-and-throws.ts").pathname, "--port", "0", "--instance", name]);
+  const url = await baseUrlOf(command);
+  expect((await ask(`${url}/`)).status).toBe(500);
+  await waitFor("the failure is shown", () => command.stderr().includes("handler-failed"), 5_000);
+  expect(command.stdout()).toMatch(/^\[says-and-throws#\d+\] asked for \/$/m);
+  expect(command.stderr()).toMatch(
+    /^[\d:.]+ error handler-failed process=says-and-throws#\d+ requestId=\S+ .*error="RangeError: too much \(\/.*\.ts:\d+:\d+\)"\n$/,
+  );
+  const { stdout } = await maitred(["logs", "says-and-throws", "--instance", name]);
+  expect(stdout).toContain("| asked for /\n");
+  expect(stdout).toMatch(/"event":"handler-failed".*\\n +at /);
+  command.kill("SIGTERM");
+  expect(await command.ended()).toMatchObject({ status: 0 });
+  await nothingLeft();
+}, 40_000);
+
 test("a second signal ends it at once, and nothing is left either", async () => {
   const command = spawnMaitred([
     "run",
