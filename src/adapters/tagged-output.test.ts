@@ -24,7 +24,7 @@ const CODE = `
 `;
 
 test("each line begins with the name, whole or in pieces, text or bytes", () => {
-  const output = execFileSync(process.execPath, program("/nowhere", CODE), {
+  const output = execFileSync(process.execPath, program("/nowhere/log", CODE), {
     encoding: "utf8",
     stdio: ["ignore", "pipe", "ignore"],
   });
@@ -54,7 +54,7 @@ test("in its own log file nothing is added", () => {
 test("a process whose reader has gone lives on", async () => {
   const child = spawn(
     process.execPath,
-    program("/nowhere", `setInterval(() => console.log("x"), 1); setTimeout(() => process.exit(7), 200);`),
+    program("/nowhere/log", `setInterval(() => console.log("x"), 1); setTimeout(() => process.exit(7), 200);`),
     { stdio: ["ignore", "pipe", "ignore"] },
   );
   onTestFinished(() => void child.kill("SIGKILL"));
