@@ -4,7 +4,7 @@
  */
 import { describe, expect, test } from "vitest";
 import { type Handle, HttpError, ServeError } from "../../src/index.ts";
-import type { Calls, greet, Outer, web } from "../fixtures/apps/calls.ts";
+import type { Calls, Deep, greet, Outer, web } from "../fixtures/apps/calls.ts";
 import { expectError } from "../harness/expect-error.ts";
 import { waitFor } from "../harness/wait-for.ts";
 
@@ -224,11 +224,13 @@ export interface CallsApp {
   readonly calls: Handle<typeof Calls>;
   /** Its `inner` is a `ref` to calls, its module level another handle. */
   readonly outer: Handle<typeof Outer>;
+  /** Its `outer` is a `ref` to outer: the first of three levels. */
+  readonly deep: Handle<typeof Deep>;
   readonly greet: Handle<typeof greet>;
   readonly web: Handle<typeof web>;
   /** A `Calls` that runs one query at a time, three wait, the fifth is refused. */
   readonly single: Handle<typeof Calls>;
-  /** Where it answers; `/calls`, `/outer`, `/web/*`. */
+  /** Where it answers: `/calls` (exposes `paired`), `/brief` (the same backend, 300 ms), `/deep`, `/single`, `/web/*`. */
   readonly url: string;
 }
 
@@ -259,45 +261,119 @@ export const describeCallsApp = (open: () => CallsApp): void => {
     expect((await fetch(`${url}/nowhere`)).status).toBe(404);
   });
 
-  test("handles inside lead to the same app, by ref and at module level, with the id of the query they are part of", async () => {
-    const { outer, ref, module } = await open().outer.facts();
-    expect([ref.requestId, module.requestId]).toEqual([outer, outer]);
-    expect([ref.endpoint, module.endpoint]).toEqual(["calls", "calls"]);
+  describe("three backends deep", () => {
+    const stopped = (name: string) =>
+      waitFor(
+        `${name} was told to stop`,
+        async () => (await open().calls.notes()).find((note) => note.startsWith(`${name} stopped: `)),
+        DEADLINE_MS,
+      );
+
+    test("handles lead to the same app, by ref and at module level; all is one request, and its time is what is left of it", async () => {
+      const { deep, outer, ref, module } = await open().deep.options({ timeoutMs: 5_000 }).facts();
+      expect([outer, ref.requestId, module.requestId]).toEqual([deep, deep, deep]);
+      expect([ref.endpoint, module.endpoint]).toEqual(["calls", "calls"]);
+      for (const { leftMs } of [ref, module]) expect(leftMs).toBeLessThan(5_000);
+    });
+
+    test("errors come through as they were thrown", async () => {
+      expect(
+        await open()
+          .deep.throws("http")
+          .then(undefined, (error: unknown) => error),
+      ).toMatchObject({ status: 409 });
+      expect((await expectError(open().deep.throws("serve"), "app-specific")).details).toEqual({ free: 0 });
+      expect((await expectError(open().deep.throws("error"), "handler-failed")).message).toContain("a bug");
+    });
+
+    test("a stream flows through, and its reader's leaving reaches the innermost generator", async () => {
+      const before = (await open().calls.notes()).filter((note) => note === "count ended").length;
+      const seen: number[] = [];
+      for await (const i of open().deep.count(1_000)) {
+        seen.push(i);
+        if (i === 21) break;
+      }
+      expect(seen).toEqual([11, 21]);
+      const ended = async () => (await open().calls.notes()).filter((note) => note === "count ended").length;
+      await waitFor("the generator ended", async () => (await ended()) > before, DEADLINE_MS);
+    });
+
+    test("a deadline holds for everything below, however long the calls there would wait", async () => {
+      const call = open().deep.options({ timeoutMs: 300 }).hangLong("deadline");
+      await expectError(call, "deadline-exceeded");
+      await stopped("deadline");
+    });
+
+    test("cancelling the outermost call cancels the innermost", async () => {
+      const stop = new AbortController();
+      const call = open().deep.options({ signal: stop.signal }).hang("cancelled");
+      await noted(open().calls, "cancelled began");
+      stop.abort();
+      await expectError(call, "query-cancelled");
+      expect(await stopped("cancelled")).toBe("cancelled stopped: query-cancelled");
+    });
+
+    test("an HTTP client that leaves cancels the innermost", async () => {
+      const stop = new AbortController();
+      const body = JSON.stringify({ name: "left" });
+      const left = fetch(`${open().url}/deep`, { method: "POST", body, signal: stop.signal }).catch(() => "left");
+      await noted(open().calls, "left began");
+      stop.abort();
+      expect(await left).toBe("left");
+      expect(await stopped("left")).toBe("left stopped: query-cancelled");
+    });
   });
 
-  test("errors come through from behind as they were thrown", async () => {
-    await expectError(open().outer.throws("http"), "http-error");
-    await expectError(open().outer.throws("serve"), "app-specific");
-    await expectError(open().outer.throws("error"), "handler-failed");
-  });
+  describe("an HTTP client", () => {
+    const post = (path: string, body: unknown, init: RequestInit = {}) =>
+      fetch(`${open().url}${path}`, { method: "POST", body: JSON.stringify(body), ...init });
 
-  test("a stream of a stream ends when its reader leaves", async () => {
-    const seen: number[] = [];
-    for await (const i of open().outer.count(1_000)) {
-      seen.push(i);
-      if (i === 20) break;
-    }
-    expect(seen).toEqual([10, 20]);
-    await noted(open().calls, "count ended");
-  });
+    test("that leaves in the middle of an event stream ends the generator", async () => {
+      const before = (await open().calls.notes()).filter((note) => note === "count ended").length;
+      const response = await post("/calls", { name: "s", op: "stream" });
+      expect(response.headers.get("content-type")).toBe("text/event-stream");
+      const reader = response.body!.getReader();
+      expect(Buffer.from((await reader.read()).value!).toString()).toMatch(/^data: 1\n\n/);
+      await reader.cancel();
+      const ended = async () => (await open().calls.notes()).filter((note) => note === "count ended").length;
+      await waitFor("the generator ended", async () => (await ended()) > before, DEADLINE_MS);
+    });
 
-  test("what is left of a deadline holds for the calls inside, however long they would wait", async () => {
-    const call = open().outer.options({ timeoutMs: 200 }).hangLong("inside");
-    await expectError(call, "deadline-exceeded");
-    await waitFor(
-      "the inner one was told",
-      async () => (await open().calls.notes()).some((note) => note.startsWith("inside stopped: ")),
-      DEADLINE_MS,
-    );
-  });
+    test("whose time is over gets 504, and the handler is told", async () => {
+      const response = await post("/brief", { name: "brief", op: "hang" });
+      expect([response.status, await response.json()]).toMatchObject([504, { code: "deadline-exceeded" }]);
+      await waitFor(
+        "it was told",
+        async () => (await open().calls.notes()).some((n) => n.startsWith("brief stopped")),
+        DEADLINE_MS,
+      );
+    });
 
-  test("cancelling the outer call cancels the inner one", async () => {
-    const stop = new AbortController();
-    const call = open().outer.options({ signal: stop.signal }).hang("nested");
-    await noted(open().calls, "nested began");
-    stop.abort();
-    await expectError(call, "query-cancelled");
-    await noted(open().calls, "nested stopped: query-cancelled");
+    test("that leaves frees its slot at once", async () => {
+      const stop = new AbortController();
+      const left = post("/single", { name: "slot", op: "hang" }, { signal: stop.signal }).catch(() => "left");
+      const next = post("/single", { name: "next" });
+      stop.abort();
+      expect(await left).toBe("left");
+      expect((await next).status).toBe(200);
+    });
+
+    test("that leaves before its batch starts leaves the batch", async () => {
+      const headers = { "x-serve-call-method": "paired" };
+      const stop = new AbortController();
+      const left = post("/calls", "gone", { headers, signal: stop.signal }).catch(() => "left");
+      await noted(open().calls, "gone waits");
+      stop.abort();
+      expect(await left).toBe("left");
+      await noted(open().calls, "gone left");
+      const answers = await Promise.all(["b", "c"].map((item) => post("/calls", item, { headers })));
+      expect(
+        (await Promise.all(answers.map((answer) => answer.json()))).map((items) => (items as string[]).sort()),
+      ).toEqual([
+        ["b", "c"],
+        ["b", "c"],
+      ]);
+    });
   });
 
   test("maxConcurrentQueries holds, the queue is bounded, and what waits is answered", async () => {

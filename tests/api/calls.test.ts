@@ -1,8 +1,8 @@
 /** Calls through handles: in an instance of real processes, and in the process of a test (`maitred/testing`). */
 import { type LocalAppServer, localHandle, startLocal } from "maitred/testing";
-import { afterAll, beforeAll, describe, vi } from "vitest";
-import { backend, defineApp, type Handle, ref } from "../../src/index.ts";
-import { Calls, type greet, type Outer, type web } from "../fixtures/apps/calls.ts";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { backend, type Client, defineApp, type Handle, ref } from "../../src/index.ts";
+import { Calls, type Deep, type greet, type Outer, type web } from "../fixtures/apps/calls.ts";
 import { fixture } from "../harness/echo.ts";
 import { useLab } from "../harness/lab.ts";
 import { type CallsApp, describeCalls, describeCallsApp } from "./calls.contract.ts";
@@ -13,6 +13,7 @@ vi.stubEnv("MAITRED_LOG_LEVEL", "silent");
 const module = fixture("apps/calls.ts");
 const CALLS = backend<typeof Calls>({ module, export: "Calls" });
 const OUTER = backend<typeof Outer>({ module, export: "Outer", args: [ref<typeof Calls>("calls")] });
+const DEEP = backend<typeof Deep>({ module, export: "Deep", args: [ref<typeof Outer>("outer")] });
 const GREET = backend<typeof greet>({ module, export: "greet" });
 const WEB = backend<typeof web>({ module, export: "web" });
 const CONFIG = { userConfig: { factor: 3 } };
@@ -21,26 +22,32 @@ const ONE_AT_A_TIME = { maxConcurrentQueries: 1, maxQueuedQueries: 3 };
 describe("in an instance", () => {
   const lab = useLab("file");
   let app: CallsApp;
+  let client: Client;
+  let url: string;
 
   beforeAll(async () => {
-    const { client, url } = await lab().start();
+    ({ client, url } = await lab().start());
     await Promise.all([
       client.createBackend("calls", CALLS, CONFIG),
       client.createBackend("outer", OUTER),
+      client.createBackend("deep", DEEP),
       client.createBackend("greet", GREET),
       client.createBackend("web", WEB),
       client.createBackend("single", CALLS, ONE_AT_A_TIME),
     ]);
     await Promise.all([
-      client.createEndpoint("calls", { backend: "calls", route: "/calls" }),
+      client.createEndpoint("calls", { backend: "calls", route: "/calls", expose: ["paired"] }),
+      client.createEndpoint("brief", { backend: "calls", route: "/brief", timeoutMs: 300 }),
       client.createEndpoint("outer", { backend: "outer" }),
+      client.createEndpoint("deep", { backend: "deep", route: "/deep" }),
       client.createEndpoint("greet", { backend: "greet" }),
       client.createEndpoint("web", { backend: "web", route: "/web/*" }),
-      client.createEndpoint("single", { backend: "single" }),
+      client.createEndpoint("single", { backend: "single", route: "/single" }),
     ]);
     app = {
       calls: client.getHandle<typeof Calls>("calls"),
       outer: client.getHandle<typeof Outer>("outer"),
+      deep: client.getHandle<typeof Deep>("deep"),
       greet: client.getHandle<typeof greet>("greet"),
       web: client.getHandle<typeof web>("web"),
       single: client.getHandle<typeof Calls>("single"),
@@ -50,22 +57,43 @@ describe("in an instance", () => {
 
   describeCalls(() => app.calls);
   describeCallsApp(() => app);
+
+  test("the batches of running code follow its configuration: what waits starts, what comes goes by the new words", async () => {
+    const waitsLong = { maxBatchSize: 50, batchWaitTimeoutMs: 60_000 };
+    await client.createBackend("batches", CALLS, waitsLong);
+    await client.createEndpoint("batches", { backend: "batches" });
+    const handle = client.getHandle<typeof Calls>("batches");
+    const { replicaTag } = await handle.facts();
+    const waiting = [1, 2, 3, 4].map((item) => handle.together(item)); // its code says three at most
+    await handle.notes();
+    await client.updateBackendConfig("batches", { maxBatchSize: 2 });
+    const all = [1, 2, 3, 4];
+    expect(await Promise.all(waiting)).toEqual([all, all, all, all]);
+    expect(await Promise.all([handle.together(5), handle.together(6)])).toEqual([
+      [5, 6],
+      [5, 6],
+    ]);
+    expect((await handle.facts()).replicaTag).toBe(replicaTag);
+  });
 });
 
 const localApp = defineApp({
   backends: {
     calls: { run: CALLS, config: CONFIG },
     outer: { run: OUTER },
+    deep: { run: DEEP },
     greet: { run: GREET },
     web: { run: WEB },
     single: { run: CALLS, config: ONE_AT_A_TIME },
   },
   endpoints: {
-    calls: { backend: "calls", route: "/calls" },
+    calls: { backend: "calls", route: "/calls", expose: ["paired"] },
+    brief: { backend: "calls", route: "/brief", timeoutMs: 300 },
     outer: { backend: "outer" },
+    deep: { backend: "deep", route: "/deep" },
     greet: { backend: "greet" },
     web: { backend: "web", route: "/web/*" },
-    single: { backend: "single" },
+    single: { backend: "single", route: "/single" },
   },
 });
 
@@ -78,7 +106,7 @@ describe("in an app of startLocal", () => {
     const { url } = server;
     app = {
       ...{ calls: server.handle("calls"), outer: server.handle("outer"), greet: server.handle("greet") },
-      ...{ web: server.handle("web"), single: server.handle("single"), url },
+      ...{ web: server.handle("web"), single: server.handle("single"), deep: server.handle("deep"), url },
     };
   });
   afterAll(() => server.close());
