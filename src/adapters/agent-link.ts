@@ -77,6 +77,7 @@ class SocketLink implements ProcessLink {
   }
 
   stop(): void {
+    this.#tellCounts();
     this.#state = "stopped";
     clearTimeout(this.#dialTimer);
     clearInterval(this.#lookTimer);
@@ -126,6 +127,7 @@ class SocketLink implements ProcessLink {
       actor,
       incarnation,
       pid: process.pid,
+      ...(this.#events.onCollect === undefined ? {} : { counts: true }),
     });
   }
 
@@ -144,6 +146,9 @@ class SocketLink implements ProcessLink {
         return;
       case "ping":
         this.#write({ kind: "pong", id: message.id });
+        return;
+      case "collect":
+        this.#tellCounts();
         return;
       case "configure":
         this.#events.onConfigure?.(message.configRevision, message.config);
@@ -180,6 +185,11 @@ class SocketLink implements ProcessLink {
     this.#dialTimer = setTimeout(() => this.#dial(), DIAL_INTERVAL_MS);
     if (!this.#holdsProcess) this.#dialTimer.unref();
     if (wasUp) this.#events.onDown?.();
+  }
+
+  #tellCounts(): void {
+    if (this.#state !== "up" || this.#events.onCollect === undefined) return;
+    this.#write({ kind: "metrics", snapshot: this.#events.onCollect() });
   }
 
   /** What the agent must know waits for its welcome; the rest is news of a moment that has passed. */

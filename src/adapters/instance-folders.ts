@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { fileNameOf } from "../model/ids.ts";
 import type { SavedLaunch } from "../model/launch.ts";
 import { LOG_FILE_BYTES, LOG_FILE_GENERATIONS, MAX_GONE_LOG_FILES } from "../model/limits.ts";
+import type { SavedTotals } from "../model/metrics.ts";
 import { type InstanceFile, runFiles, stateFiles } from "../model/places.ts";
 import type { InstanceFolders } from "../ports/instance-folders.ts";
 import { takeStartFailure } from "./start-failure.ts";
@@ -29,6 +30,8 @@ export function openInstanceFolders({
     takeStartFailure: (pid) => takeStartFailure(runDir, pid),
     forgetRescues: () => removeFile(run.rescue),
     trimLogs: (running) => trimLogs(state.logs, running),
+    saveMetrics: (totals) => writeWhole(run.metrics, JSON.stringify(totals), "quickly"),
+    savedMetrics: () => readJson<SavedTotals>(run.metrics),
     touchRun: () => touch([runDir, ...namesIn(runDir).map((name) => join(runDir, name))]),
     clearRun: () => removeAllBut(runDir, (name) => name.startsWith("agent.lock")),
     removeState: () => removeState(stateDir, state.tombstone),

@@ -6,7 +6,7 @@
 import type { IncomingMessage, Server, ServerOptions, ServerResponse } from "node:http";
 import { type AddressInfo, Server as NetServer, type Socket } from "node:net";
 import { messageOf, ServeError } from "../base/serve-error.ts";
-import type { EdgeHandler, HttpEdge, ListenAt } from "../ports/http-edge.ts";
+import type { EdgeCounts, EdgeHandler, HttpEdge, ListenAt } from "../ports/http-edge.ts";
 import { EDGE_LIMITS, type EdgeLimits } from "./edge-limits.ts";
 import { nodeHttp } from "./node-http.ts";
 import { type ExchangeEdge, linger, NodeExchange } from "./node-http-exchange.ts";
@@ -61,6 +61,8 @@ class NodeHttpEdge implements HttpEdge, ExchangeEdge {
   #drainTimer: NodeJS.Timeout | undefined;
   #onEmpty: (() => void) | undefined;
   readonly #sharesPort: boolean;
+  #accepted = 0;
+  #refused = 0;
 
   constructor({ port = "shared", limits = {} }: NodeHttpEdgeOptions) {
     this.limits = { ...EDGE_LIMITS, ...limits };
@@ -71,6 +73,9 @@ class NodeHttpEdge implements HttpEdge, ExchangeEdge {
     server.maxHeadersCount = this.limits.maxHeaders + 1;
     server.maxConnections = this.limits.maxConnections;
     server.on("connection", (socket) => this.#connected(socket));
+    server.on("drop", () => {
+      this.#refused += 1;
+    });
     server.on("request", (request, response) => this.#request(request, response, "at once"));
     server.on("checkContinue", (request, response) => this.#request(request, response, "after a nod"));
     server.on("checkExpectation", (request, response) => this.#request(request, response, "at once"));
@@ -122,6 +127,10 @@ class NodeHttpEdge implements HttpEdge, ExchangeEdge {
     return this.#reasons[status] ?? "Error";
   }
 
+  counts(): EdgeCounts {
+    return { open: this.#connections.size, accepted: this.#accepted, refused: this.#refused };
+  }
+
   #stopListening(): void {
     if (!this.#isListening) return;
     this.#isListening = false;
@@ -131,6 +140,7 @@ class NodeHttpEdge implements HttpEdge, ExchangeEdge {
 
   #connected(socket: Socket): void {
     const connection = new EdgeConnection(socket, this);
+    this.#accepted += 1;
     this.#connections.set(socket, connection);
     socket.once("close", () => {
       this.#connections.delete(socket);

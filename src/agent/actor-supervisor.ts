@@ -35,6 +35,7 @@ import type { Clock, Timer } from "../ports/clock.ts";
 import type { ServerLink } from "../ports/link-server.ts";
 import type { Log } from "../ports/log.ts";
 import type { ProcessHost } from "../ports/processes.ts";
+import type { ActorMeters } from "./actor-meters.ts";
 import type { ActorStarter } from "./actor-starter.ts";
 import { DeathWatch } from "./death-watch.ts";
 import type { ListenAt } from "./listener-table.ts";
@@ -47,6 +48,7 @@ export interface SupervisorParts {
   readonly ledger: ActorLedger;
   readonly starter: ActorStarter;
   readonly log: Log;
+  readonly actorMeters: ActorMeters;
   /** The actor's row has something new to say, or is to be deleted. */
   readonly onChange: (actor: ActorName) => void;
 }
@@ -230,6 +232,7 @@ export class ActorSupervisor {
     this.#deaths.forget(process);
     const next = exitedActor(view, exit, supervision.now());
     const level = isMeantToRun(view) ? "warn" : "info";
+    this.#parts.actorMeters.exited(view.file?.assignment.spec, level === "warn" ? "meant to run" : "told to end");
     log[level]("actor-exited", {
       actor,
       pid: process.pid,
@@ -343,7 +346,7 @@ export class ActorSupervisor {
   }
 
   #start(view: ActorView, { assignment, incarnation }: Extract<Step, { kind: "start" }>): void {
-    const { starter, supervision, log } = this.#parts;
+    const { starter, supervision, log, actorMeters } = this.#parts;
     const { actor } = view;
     const now = supervision.now();
     const started = starter.start(
@@ -353,6 +356,7 @@ export class ActorSupervisor {
     switch (started.kind) {
       case "started":
         log.info("actor-started", { actor, pid: started.process.pid, incarnation });
+        actorMeters.started(assignment.spec);
         this.#update(spawnedActor(view, started.file, started.process, now));
         return;
       case "failed":

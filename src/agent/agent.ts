@@ -7,7 +7,8 @@
  * that a person asked for has failed and been cleared away.
  */
 import { assertNever } from "../base/assert.ts";
-import { isServeError, ServeError } from "../base/serve-error.ts";
+import { isServeError, ServeError, toErrorBody } from "../base/serve-error.ts";
+import type { ApiListener } from "../model/launch.ts";
 import {
   KILL_WAIT_MS,
   LIVENESS_INTERVAL_MS,
@@ -19,6 +20,7 @@ import {
 import type { Leader } from "../model/link-messages.ts";
 import { DEFAULT_HTTP_CONFIG, type InstanceRecord, SCHEMA_VERSION } from "../model/records.ts";
 import type { Timer } from "../ports/clock.ts";
+import type { MetricsListening } from "../ports/metrics-server.ts";
 import type { Store } from "../ports/store.ts";
 import { type AgentPorts, type AgentSettings, assemble, type NodeParts } from "./assembly.ts";
 import type { ControllerDeaths } from "./controller-keeper.ts";
@@ -46,6 +48,7 @@ export class Agent {
   readonly #erased = Promise.withResolvers<void>();
   readonly #timers = new Set<Timer>();
   #parts: NodeParts | undefined;
+  #metrics: MetricsListening | undefined;
   #isEnding = false;
   /** A phase `stopped` from before this start is about to be resumed. */
   #mayBeStopped: boolean;
@@ -76,6 +79,7 @@ export class Agent {
     const end = await this.#finish(over, isNew);
     log.info("agent-ends", { kind: end.kind });
     this.#parts?.listeners.close();
+    this.#metrics?.close();
     this.#ports.links.stop();
     return end;
   }
@@ -112,7 +116,9 @@ export class Agent {
     const hasController = parts.keeper.adopt();
     this.#hasAdopted = hasController || parts.supervisor.countLiving("all") > 0;
     if (launch.resume) await this.#openWantedPort(parts, record);
-    folders.writeLaunch({ ...this.#settings.start, launch: { ...launch, resume: false }, instanceId, createdAt });
+    const metrics = await this.#listenForScrapes(parts);
+    const next = { ...launch, resume: false, ...(metrics === undefined ? {} : { metrics }) };
+    folders.writeLaunch({ ...this.#settings.start, launch: next, instanceId, createdAt });
     await this.#ports.links.start(parts.desk);
     this.#writeInstanceFile(instanceId, createdAt);
     parts.session.start(store);
@@ -131,10 +137,28 @@ export class Agent {
     this.#end({ pace: "hurry", state: "erased" });
   }
 
+  /**
+   * A port in use fails a start that a person waits for; a rescue goes on without. Answers where it listens, with the port that the
+   * system chose: the next agent answers on the same.
+   */
+  async #listenForScrapes({ metrics: desk }: NodeParts): Promise<ApiListener | undefined> {
+    const { metrics, resume } = this.#settings.launch;
+    if (metrics === undefined || desk === undefined) return undefined;
+    try {
+      this.#metrics = await this.#ports.metricsServer.listen(metrics, () => desk.scrape());
+      return { host: metrics.host, port: this.#metrics.port };
+    } catch (error) {
+      if (resume || !isServeError(error)) throw error;
+      this.#ports.log.error("metrics-not-served", { error: toErrorBody(error) });
+      return metrics;
+    }
+  }
+
   #assemble(instanceId: string, isNewInstance: boolean): NodeParts {
     const parts = assemble(this.#ports, this.#settings, {
       instanceId,
       isNewInstance,
+      metricsUrl: () => this.#metrics?.url,
       openStore: () => this.#openStore(),
       onPhase: (phase) => this.#onPhase(phase),
       onForeignLeader: (leader) => this.#onForeignLeader(leader),

@@ -1,8 +1,10 @@
 /** Puts the parts of an agent together: what each needs of the others, and nothing else. */
-import type { InstanceId, NodeName } from "../model/ids.ts";
+import type { Meters } from "../core/metrics/meters.ts";
+import { agentName, controllerName, type InstanceId, type NodeName } from "../model/ids.ts";
 import type { Keys } from "../model/keys.ts";
 import type { AgentLaunch, SavedLaunch } from "../model/launch.ts";
 import type { Leader } from "../model/link-messages.ts";
+import type { MetricsSnapshot } from "../model/metrics.ts";
 import { stateFiles } from "../model/places.ts";
 import type { InstanceRecord } from "../model/records.ts";
 import type { ActorLedger } from "../ports/actor-ledger.ts";
@@ -12,15 +14,18 @@ import type { InstanceFolders } from "../ports/instance-folders.ts";
 import type { LinkServer } from "../ports/link-server.ts";
 import type { ListenSockets } from "../ports/listen-sockets.ts";
 import type { Log } from "../ports/log.ts";
+import type { MetricsServer } from "../ports/metrics-server.ts";
 import type { NodeLock } from "../ports/node-lock.ts";
 import type { ProcessHost } from "../ports/processes.ts";
 import type { Random } from "../ports/random.ts";
 import type { Store } from "../ports/store.ts";
+import { ActorMeters } from "./actor-meters.ts";
 import { ActorStarter } from "./actor-starter.ts";
 import { ActorSupervisor } from "./actor-supervisor.ts";
 import { type ControllerDeaths, ControllerKeeper } from "./controller-keeper.ts";
 import { LinkDesk } from "./link-desk.ts";
 import { ListenerTable } from "./listener-table.ts";
+import { MetricsDesk, type MetricsDeskParts } from "./metrics-desk.ts";
 import { StoreSession } from "./store-session.ts";
 import { SupervisionClock } from "./supervision-clock.ts";
 
@@ -35,6 +40,10 @@ export interface AgentPorts {
   readonly links: LinkServer;
   readonly sockets: ListenSockets;
   readonly entries: Entries;
+  /** What this process counts. */
+  readonly meters: Meters;
+  readonly snapshot: () => MetricsSnapshot;
+  readonly metricsServer: MetricsServer;
   /** Rejects with `state-unwritable`, `schema-newer`, `store-unavailable`. `onCommit`: this store has committed something. */
   readonly openStore: (onCommit: () => void) => Promise<Store>;
 }
@@ -44,6 +53,8 @@ export interface AgentSettings {
   /** How this process was started: saved for whoever must start the next. */
   readonly start: Pick<SavedLaunch, "execPath" | "entry" | "cwd" | "env">;
   readonly keys: Keys;
+  /** Of maitred. */
+  readonly version: string;
   readonly host: { readonly hostname: string; readonly cpus: number; readonly memoryBytes: number };
 }
 
@@ -51,6 +62,8 @@ export interface AgentSettings {
 export interface Wiring {
   readonly instanceId: string;
   readonly isNewInstance: boolean;
+  /** Where this node answers scrapes, once it does; undefined: nowhere. */
+  readonly metricsUrl: () => string | undefined;
   readonly openStore: () => Promise<Store>;
   readonly onPhase: (phase: InstanceRecord["phase"] | "gone") => void;
   readonly onForeignLeader: (leader: Leader | undefined) => void;
@@ -66,13 +79,14 @@ export interface NodeParts {
   readonly keeper: ControllerKeeper;
   readonly session: StoreSession;
   readonly desk: LinkDesk;
+  readonly metrics: MetricsDesk | undefined;
 }
 
 export function assemble(ports: AgentPorts, settings: AgentSettings, wiring: Wiring): NodeParts {
   const { clock, ledger, log, sockets } = ports;
   const instanceId = wiring.instanceId as InstanceId;
   const supervision = new SupervisionClock(clock);
-  const common = { ...ports, supervision };
+  const common = { ...ports, supervision, actorMeters: new ActorMeters(ports.meters) };
 
   const listeners: ListenerTable = new ListenerTable({
     sockets,
@@ -88,13 +102,46 @@ export function assemble(ports: AgentPorts, settings: AgentSettings, wiring: Wir
   });
   const session: StoreSession = new StoreSession(
     { ...ports, supervisor, openStore: wiring.openStore, livingController: () => keeper.pid() },
-    { keys: settings.keys, instanceId, node: nodeRecord(ports, settings) },
+    { keys: settings.keys, instanceId, node: nodeRecord(ports, settings, wiring) },
     { onPhase: wiring.onPhase, onForeignLeader: wiring.onForeignLeader },
   );
   const onCommitted = () => session.nudge();
-  const desk = new LinkDesk({ instanceId, supervisor, keeper, log, onLead: wiring.onLead, onCommitted });
-  return { supervision, listeners, supervisor, keeper, session, desk };
+  const metrics =
+    settings.launch.metrics === undefined
+      ? undefined
+      : new MetricsDesk(metricsParts(ports, settings, { supervisor, keeper }));
+  const desk = new LinkDesk({
+    ...{ instanceId, supervisor, keeper, log, metrics, onCommitted },
+    node: settings.launch.node,
+    onLead: wiring.onLead,
+  });
+  return { supervision, listeners, supervisor, keeper, session, desk, metrics };
 }
+
+const metricsParts = (
+  ports: AgentPorts,
+  { launch, version }: AgentSettings,
+  { supervisor, keeper }: Pick<NodeParts, "supervisor" | "keeper">,
+): MetricsDeskParts => {
+  const { instance, node } = launch;
+  const writer = { node: node as NodeName, nodeIncarnation: 0 };
+  const rows = () => supervisor.actors().flatMap((actor) => supervisor.rowOf(actor, writer) ?? []);
+  ports.meters.gauges((write) => {
+    for (const { kind, state } of rows()) write("maitred_actors", { kind, state }, 1);
+  });
+  return {
+    ...ports,
+    own: ports.snapshot,
+    ownName: agentName(node),
+    processes: () => {
+      const living = rows().filter(({ pid }) => pid !== undefined);
+      const actors = living.map(({ actor, kind, incarnation }) => ({ name: actor, kind, incarnation }));
+      const controller = { name: controllerName(node), kind: "controller", incarnation: keeper.incarnation() } as const;
+      return keeper.pid() === undefined ? actors : [...actors, controller];
+    },
+    info: { instance, node, version },
+  };
+};
 
 const starterSettings = ({ launch, start }: AgentSettings, instanceId: InstanceId) => ({
   instanceId,
@@ -121,7 +168,11 @@ const keeperSettings = ({ entries }: AgentPorts, { launch, start }: AgentSetting
   };
 };
 
-const nodeRecord = ({ clock, processes }: AgentPorts, { launch, host }: AgentSettings) => ({
+const nodeRecord = ({ clock, processes }: AgentPorts, { launch, host }: AgentSettings, { metricsUrl }: Wiring) => ({
+  /** Read when the node is registered. */
+  get metricsUrl() {
+    return metricsUrl();
+  },
   node: launch.node as NodeName,
   pid: processes.self.pid,
   ...host,

@@ -26,6 +26,7 @@ import type { InstanceFolders } from "../ports/instance-folders.ts";
 import type { ServerLink } from "../ports/link-server.ts";
 import type { Log } from "../ports/log.ts";
 import type { Output, ProcessHost } from "../ports/processes.ts";
+import type { ActorMeters } from "./actor-meters.ts";
 import { DeathWatch } from "./death-watch.ts";
 import type { SupervisionClock } from "./supervision-clock.ts";
 
@@ -36,6 +37,7 @@ export interface KeeperParts {
   readonly ledger: ActorLedger;
   readonly folders: InstanceFolders;
   readonly log: Log;
+  readonly actorMeters: ActorMeters;
 }
 
 export interface KeeperSettings {
@@ -101,6 +103,11 @@ export class ControllerKeeper {
   /** Undefined = none lives. */
   pid(): number | undefined {
     return this.#view.life.kind === "up" ? this.#view.life.process.pid : undefined;
+  }
+
+  /** Of the newest one. */
+  incarnation(): number {
+    return this.#view.incarnation;
   }
 
   /** Undefined = welcome; else why this process is not the controller of this node. */
@@ -229,6 +236,7 @@ export class ControllerKeeper {
       this.#note({ incarnation, process });
       this.#view = runningController(this.#view, { incarnation, process, origin: "started" }, supervision.now());
       log.info("controller-started", { pid: process.pid, incarnation });
+      this.#parts.actorMeters.started({ kind: "controller" });
     } catch (error) {
       if (!isServeError(error)) throw error;
       log.error("controller-not-started", { incarnation, error: toErrorBody(error) });
@@ -255,6 +263,8 @@ export class ControllerKeeper {
     this.#view = controllerDied(this.#view, supervision.now());
     this.#link = undefined;
     const failure = folders.takeStartFailure(process.pid);
+    const was = this.#mode === "keeping" ? "meant to run" : "told to end";
+    this.#parts.actorMeters.exited({ kind: "controller" }, was);
     log[this.#mode === "keeping" ? "warn" : "info"]("controller-exited", {
       pid: process.pid,
       ...exit,

@@ -3,12 +3,13 @@
  * leader; actors belong to the supervisor, the controller to its keeper.
  */
 import { assertNever } from "../base/assert.ts";
-import type { ActorName, InstanceId } from "../model/ids.ts";
+import { type ActorName, controllerName, type InstanceId } from "../model/ids.ts";
 import { type Leader, LINK_PROTOCOL, type ToAgent } from "../model/link-messages.ts";
 import type { ServerLink } from "../ports/link-server.ts";
 import type { Log } from "../ports/log.ts";
 import type { ActorSupervisor } from "./actor-supervisor.ts";
 import type { ControllerKeeper } from "./controller-keeper.ts";
+import type { MetricsDesk, ProcessKind } from "./metrics-desk.ts";
 
 export interface DeskParts {
   readonly instanceId: InstanceId;
@@ -17,6 +18,9 @@ export interface DeskParts {
   readonly log: Log;
   /** A controller leads from now on. */
   readonly onLead: (leader: Leader) => void;
+  /** Undefined: nobody has asked for metrics. */
+  readonly metrics: MetricsDesk | undefined;
+  readonly node: string;
   /** A controller has committed to the store. */
   readonly onCommitted: () => void;
 }
@@ -63,6 +67,9 @@ export class LinkDesk {
         if (peer.kind === "controller") keeper.answered(link);
         else if (peer.kind === "actor") supervisor.heard(peer.actor);
         return;
+      case "metrics":
+        this.#parts.metrics?.told(link, message.snapshot);
+        return;
       default:
         assertNever(message);
     }
@@ -71,6 +78,7 @@ export class LinkDesk {
   onClose(link: ServerLink): void {
     const peer = this.#peers.get(link);
     this.#peers.delete(link);
+    this.#parts.metrics?.unlinked(link);
     if (peer?.kind === "actor") this.#parts.supervisor.unlinked(peer.actor, link);
     else if (peer?.kind === "controller") this.#parts.keeper.unlinked(link);
   }
@@ -105,6 +113,7 @@ export class LinkDesk {
     }
     this.#peers.set(link, peerOf(hello));
     link.send({ kind: "welcome", leader: this.#leader, instanceId });
+    if (hello.counts === true) this.#parts.metrics?.linked(link, nameOf(hello, this.#parts.node), kindOf(hello));
   }
 
   #refusalOf(link: ServerLink, hello: Hello): string | undefined {
@@ -127,3 +136,9 @@ export class LinkDesk {
 
 const peerOf = ({ role, actor }: Hello): Peer =>
   role === "controller" || role === "client" ? { kind: role } : { kind: "actor", actor: actor! };
+
+/** As `status` calls it. */
+const nameOf = ({ role, actor, pid }: Hello, node: string): string =>
+  role === "client" ? `program ${pid}` : role === "controller" ? controllerName(node) : actor!;
+
+const kindOf = ({ role }: Hello): ProcessKind => (role === "client" ? "program" : role);

@@ -42,7 +42,7 @@ export { createHandle } from "./handle.ts";
 export type { CallOptions, Handle, HandleFor, Ref, Send, Stream, UntypedHandle } from "./handle-types.ts";
 export { isReachableMethodName } from "./method-names.ts";
 export { failedCall, OpenCall } from "./open-call.ts";
-export { declaresBatches, type LocalAppScope, openLocalApp } from "./process-record.ts";
+export { type BatchStarted, declaresBatches, type LocalAppScope, openLocalApp } from "./process-record.ts";
 export type { Context } from "./query-context.ts";
 export {
   type BatchOverrides,

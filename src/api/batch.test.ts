@@ -85,7 +85,7 @@ describe("a batch starts", () => {
   test("at once when the process drains", async () => {
     const { double, batches } = doubler({ batchWaitTimeoutMs: 60_000 });
     const result = double(4);
-    flushBatches();
+    flushBatches("drain");
     expect(batches).toEqual([[4]]);
     expect(await result).toBe(8);
     expect(vi.getTimerCount()).toBe(0);

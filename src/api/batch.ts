@@ -8,7 +8,7 @@ import { suggestion } from "../base/did-you-mean.ts";
 import { ServeError } from "../base/serve-error.ts";
 import { DEFAULT_BATCH_WAIT_TIMEOUT_MS, DEFAULT_MAX_BATCH_SIZE, MAX_TIMER_MS } from "../model/limits.ts";
 import { currentQuery } from "./context.ts";
-import { type ProcessRecord, processRecord } from "./process-record.ts";
+import { type BatchReason, type ProcessRecord, processRecord } from "./process-record.ts";
 import type { CancelListener, QueryContext } from "./query-context.ts";
 
 export interface BatchOptions {
@@ -86,6 +86,8 @@ class Batcher<I, O> {
   #waiting: Entry<I, O>[] = [];
   /** The `this` of the waiting batch. */
   #owner: unknown;
+  /** When its first item came. */
+  #since = 0;
   #stopTimer: (() => void) | undefined;
 
   constructor(fn: BatchFunction<I, O>, options: ParsedOptions, record: ProcessRecord) {
@@ -102,13 +104,14 @@ class Batcher<I, O> {
         return;
       }
       // One function shared by several objects (on a prototype): a batch belongs to one of them.
-      if (owner !== this.#owner) this.flush();
+      if (owner !== this.#owner) this.flush("changed");
       const entry = new Entry<I, O>(this, { item, query, resolve, reject });
       query?.onCancel(entry);
       const size = this.#waiting.push(entry);
       this.#owner = owner;
+      if (size === 1) this.#since = performance.now();
       const { maxBatchSize, batchWaitTimeoutMs } = query?.own?.batchOverrides ?? this.#record.batchOverrides;
-      if (size >= (maxBatchSize ?? this.#options.maxBatchSize)) this.flush();
+      if (size >= (maxBatchSize ?? this.#options.maxBatchSize)) this.flush("full");
       else if (size === 1) this.#startTimer(batchWaitTimeoutMs ?? this.#options.batchWaitTimeoutMs);
     });
   }
@@ -120,10 +123,11 @@ class Batcher<I, O> {
   }
 
   /** Starts the waiting batch, if there is one. */
-  flush(): void {
+  flush(reason: BatchReason): void {
     const [entries, owner] = [this.#waiting, this.#owner];
     this.#endWait();
     if (entries.length === 0) return;
+    this.#record.batchStarted?.(reason, entries.length, performance.now() - this.#since);
     for (const entry of entries) entry.query?.offCancel(entry);
     void this.#run(entries, owner);
   }
@@ -132,10 +136,10 @@ class Batcher<I, O> {
     this.#record.waitingBatches.add(this);
     if (waitMs === 0) {
       // Not a microtask: all the queries that one read of a socket brings belong together.
-      const immediate = setImmediate(() => this.flush());
+      const immediate = setImmediate(() => this.flush("timer"));
       this.#stopTimer = () => clearImmediate(immediate);
     } else {
-      const timeout = setTimeout(() => this.flush(), waitMs);
+      const timeout = setTimeout(() => this.flush("timer"), waitMs);
       this.#stopTimer = () => clearTimeout(timeout);
     }
   }

@@ -79,6 +79,8 @@ export interface Status {
   readonly backends: readonly BackendStatus[];
   readonly goals: readonly Goal[];
   readonly processes: readonly ProcessStatus[];
+  /** URLs that answer scrapes, one for each node; empty when nobody has asked for metrics. */
+  readonly metrics: readonly string[];
 }
 
 /** One action that a change would cause, or the last decision about a thing. */
@@ -148,6 +150,10 @@ export interface Client<A = unknown> extends AsyncDisposable {
 export interface StartOptions {
   /** Default `{ host: "127.0.0.1", port: 8000, location: "head", proxiesPerNode: 1 }`; port 0 takes a free one. */
   readonly http?: { readonly [K in keyof HttpConfig]?: HttpConfig[K] | undefined } | undefined;
+  /**
+   * Answers `GET /metrics` for Prometheus there; default: nowhere. `{}` means host "127.0.0.1" and port 9464; port 0 takes a free one. A
+   * port in use fails the start (`port-in-use`); any address beyond loopback asks for the instance's token. `status().metrics` says where.
+   */
   readonly metrics?: { readonly host?: string | undefined; readonly port?: number | undefined } | undefined;
   /** Lives on when this program ends. Default false: the instance ends, and is erased, with the program. */
   readonly detached?: boolean | undefined;

@@ -3,7 +3,14 @@
  * has its process to itself, and this is the process's record; replicas that share a process bring their own.
  */
 import type { CallerFactory } from "./caller.ts";
-import { flushBatches, installCallerFactory, type LocalAppScope, setBatchOverrides } from "./process-record.ts";
+import {
+  type BatchStarted,
+  flushBatches,
+  installCallerFactory,
+  type LocalAppScope,
+  setBatchOverrides,
+  watchBatches,
+} from "./process-record.ts";
 import type { BatchOverrides, ReplicaOwn } from "./query-context.ts";
 
 export interface CodeHost {
@@ -13,13 +20,16 @@ export interface CodeHost {
   setBatchOverrides(overrides: BatchOverrides): void;
   /** Starts every batch that waits for more items: a replica that drains gets no more. */
   flushBatches(): void;
+  /** Told of each batch that starts. */
+  watchBatches(started: BatchStarted | undefined): void;
   readonly own: ReplicaOwn | undefined;
 }
 
 export const ownProcess: CodeHost = {
   installCallers: installCallerFactory,
   setBatchOverrides,
-  flushBatches,
+  flushBatches: () => flushBatches("drain"),
+  watchBatches,
   own: undefined,
 };
 
@@ -33,9 +43,11 @@ export function sharedProcess(scope: LocalAppScope): CodeHost {
     installCallers: () => {},
     setBatchOverrides: ({ maxBatchSize, batchWaitTimeoutMs }) => {
       own.batchOverrides = { maxBatchSize, batchWaitTimeoutMs };
-      flushBatches();
+      flushBatches("changed");
     },
-    flushBatches,
+    flushBatches: () => flushBatches("drain"),
+    // Nobody asks a local app for its metrics.
+    watchBatches: () => {},
     own,
   };
 }

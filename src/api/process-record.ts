@@ -10,6 +10,12 @@ import type { BatchOverrides, QueryContext } from "./query-context.ts";
 /** Whose code runs: that of one query, or a batch function, which belongs to several. */
 export type Scope = QueryContext | "batch";
 
+/** Why a batch did not wait any longer. */
+export type BatchReason = "full" | "timer" | "drain" | "changed";
+
+/** @param waitedMs since its first item. */
+export type BatchStarted = (reason: BatchReason, items: number, waitedMs: number) => void;
+
 export interface ProcessRecord {
   readonly scopes: AsyncLocalStorage<Scope>;
   /** Runs a function outside every query; made by the first query. */
@@ -20,7 +26,9 @@ export interface ProcessRecord {
   /** How often `batch()` was called. */
   declaredBatches: number;
   /** The batches that wait for more items. */
-  readonly waitingBatches: Set<{ flush(): void }>;
+  readonly waitingBatches: Set<{ flush(reason: BatchReason): void }>;
+  /** Told of each batch; whoever counts them. */
+  batchStarted?: BatchStarted | undefined;
   /** The apps that this process runs itself (maitred/testing); made by the first. */
   apps?: LocalApps | undefined;
 }
@@ -80,12 +88,17 @@ export function openLocalApp(callers: CallerFactory, reach: "process" | "own cod
 /** Holds from now on, for batches that already wait too: they start at once. */
 export function setBatchOverrides(overrides: BatchOverrides): void {
   processRecord().batchOverrides = overrides;
-  flushBatches();
+  flushBatches("changed");
 }
 
 /** Starts every batch that waits for more items: a process that drains gets no more. */
-export function flushBatches(): void {
-  for (const batch of [...processRecord().waitingBatches]) batch.flush();
+export function flushBatches(reason: "drain" | "changed"): void {
+  for (const batch of [...processRecord().waitingBatches]) batch.flush(reason);
+}
+
+/** The last one counts. */
+export function watchBatches(started: BatchStarted | undefined): void {
+  processRecord().batchStarted = started;
 }
 
 /** Whether any `batch()` was declared in this process; class fields count once an object was made. */

@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import { ServeError } from "../base/serve-error.ts";
 import type { InstanceFile } from "../model/places.ts";
 import type { Status } from "../model/status.ts";
-import { addHttpOptions, type HttpFlags, httpOf } from "./http-options.ts";
+import { addHttpOptions, type HttpFlags, httpOf, metricsOf } from "./http-options.ts";
 import { addLogs } from "./logs-command.ts";
 import { addInstanceOptions, type Common, type InstanceFlags, timeoutOf, withClient } from "./options.ts";
 import { runApp } from "./run-app.ts";
@@ -46,6 +46,7 @@ Examples:
         file,
         instance: flags.instance,
         http,
+        metrics: metricsOf(flags),
         timeoutMs: timeoutOf(flags),
       });
     });

@@ -5,6 +5,7 @@
  */
 import { isServeError, ServeError } from "../base/serve-error.ts";
 import type { AppPlan, ServeClient } from "../client/client.ts";
+import type { ApiListener } from "../model/launch.ts";
 import type { HttpConfig } from "../model/records.ts";
 import { applyPlan } from "./apply-plan.ts";
 import { sayWhereItAnswers } from "./say-where.ts";
@@ -16,6 +17,7 @@ export interface RunOptions {
   readonly file: string;
   readonly instance: string | undefined;
   readonly http: Partial<HttpConfig>;
+  readonly metrics: ApiListener | undefined;
   /** How long it may take until the app serves. Undefined: its import is bounded, and each replica's start by its configuration. */
   readonly timeoutMs: number | undefined;
 }
@@ -56,7 +58,8 @@ const launch = (
   signal: AbortSignal,
 ) => {
   const instance = options.instance ?? plan.name;
-  return world.launch({ instance, http: options.http, stateDir: undefined, api: undefined, life: "mine" }, signal);
+  const { http, metrics } = options;
+  return world.launch({ instance, http, metrics, stateDir: undefined, api: undefined, life: "mine" }, signal);
 };
 
 /** Resolves when the app answers, and the terminal says where. */

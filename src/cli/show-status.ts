@@ -6,6 +6,7 @@ export const showStatus = (status: Status, paint: Paint): string =>
   [
     `${paint.bold(status.instance)}  ${status.phase}  ${status.urls.join(" ")}\n`,
     ...(status.problem === undefined ? [] : [paint.yellow(`${status.problem} Below is what was saved last.\n`)]),
+    ...(status.metrics.length === 0 ? [] : [paint.dim(`metrics ${status.metrics.join(" ")}\n`)]),
     section("Endpoints", endpointRows(status), paint),
     section("Backends", backendRows(status, paint), paint),
     paint.dim(`  replicas load their code from its ${status.codeFrom} at each start\n`),

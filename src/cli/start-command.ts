@@ -5,7 +5,7 @@ import { ServeError } from "../base/serve-error.ts";
 import type { ApiListener } from "../model/launch.ts";
 import type { HttpConfig } from "../model/records.ts";
 import { parsePort } from "./arguments.ts";
-import { addHttpOptions, type HttpFlags, httpOf } from "./http-options.ts";
+import { addHttpOptions, type HttpFlags, httpOf, metricsOf } from "./http-options.ts";
 import type { Common } from "./options.ts";
 import { paintOf } from "./terminal.ts";
 
@@ -43,9 +43,10 @@ const start = async ({ world }: Common, flags: StartFlags): Promise<void> => {
   const wanted: Wanted = {
     http: httpOf(flags),
     api: flags.api === undefined ? undefined : parseListener(flags.api),
+    metrics: metricsOf(flags),
   };
   const interrupted = world.interruption();
-  const { client, instance, alreadyRunning, api } = await world.launch(
+  const { client, instance, alreadyRunning, api, metrics } = await world.launch(
     { instance: flags.instance, stateDir: flags.stateDir, ...wanted, life: "detached" },
     interrupted,
   );
@@ -54,7 +55,7 @@ const start = async ({ world }: Common, flags: StartFlags): Promise<void> => {
     await Promise.race([client.untilServing(), once(interrupted, "abort")]);
     const http = await client.getHttpConfig();
     const { urls } = client;
-    if (alreadyRunning) refuseOther(instance.name, { wanted, http, api });
+    if (alreadyRunning) refuseOther(instance.name, { wanted, http, api, metrics });
     const answer = { instance: instance.name, stateDir: instance.stateDir, alreadyRunning, urls };
     if (flags.json) return world.terminal.out(`${JSON.stringify(answer)}\n`);
     const paint = paintOf(world.terminal);
@@ -72,13 +73,18 @@ const start = async ({ world }: Common, flags: StartFlags): Promise<void> => {
 interface Wanted {
   readonly http: Partial<HttpConfig>;
   readonly api: ApiListener | undefined;
+  readonly metrics: ApiListener | undefined;
+}
+
+/** What it has. */
+interface Present {
+  readonly http: HttpConfig;
+  readonly api: ApiListener | undefined;
+  readonly metrics: ApiListener | undefined;
 }
 
 /** Options hold for a process that starts. To answer "runs already" to other ones would be to swallow them. */
-const refuseOther = (
-  name: string,
-  { wanted, http, api }: { readonly wanted: Wanted; readonly http: HttpConfig; readonly api: ApiListener | undefined },
-): void => {
+const refuseOther = (name: string, { wanted, http, api, metrics }: Present & { readonly wanted: Wanted }): void => {
   const apiText = api === undefined ? "none" : `${api.host}:${api.port}`;
   const pairs: readonly (readonly [string, unknown, unknown])[] = [
     ["--host", wanted.http.host?.replace(/^localhost$/, "127.0.0.1"), http.host.replace(/^localhost$/, "127.0.0.1")],
@@ -86,6 +92,8 @@ const refuseOther = (
     ["--port", wanted.http.port === 0 ? undefined : wanted.http.port, http.port],
     ["--proxies", wanted.http.proxiesPerNode, http.proxiesPerNode],
     ["--api", wanted.api === undefined ? undefined : `${wanted.api.host}:${wanted.api.port}`, apiText],
+    ["--metrics-host", wanted.metrics?.host, metrics?.host ?? "none"],
+    ["--metrics-port", wanted.metrics?.port === 0 ? undefined : wanted.metrics?.port, metrics?.port ?? "none"],
   ];
   const others = pairs.filter(([, asked, has]) => asked !== undefined && asked !== has);
   if (others.length === 0) return;

@@ -10,6 +10,8 @@ export interface LaunchOptions {
   readonly http: Partial<HttpConfig>;
   readonly stateDir: string | undefined;
   readonly api: ApiListener | undefined;
+  /** Where scrapes are answered; undefined: nowhere. */
+  readonly metrics: ApiListener | undefined;
   /** `mine`: ends with this process, output to this terminal, state in a temporary folder. */
   readonly life: "mine" | "detached";
 }
@@ -26,6 +28,8 @@ export interface Launched {
   readonly alreadyRunning: boolean;
   /** Where REST was told to listen on TCP. */
   readonly api: ApiListener | undefined;
+  /** Where scrapes are answered, with the port that was taken. */
+  readonly metrics: ApiListener | undefined;
   readonly client: ServeClient;
 }
 

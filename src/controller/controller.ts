@@ -8,7 +8,7 @@ import { isServeError, messageOf, ServeError, toErrorBody } from "../base/serve-
 import type { Wanted } from "../core/reconcile-instance.ts";
 import type { BackendConfigInput } from "../model/backend-config.ts";
 import type { Call, Goal } from "../model/calls.ts";
-import type { BackendTag, GoalId, InstanceName, NodeName } from "../model/ids.ts";
+import { type BackendTag, controllerName, type GoalId, type InstanceName, type NodeName } from "../model/ids.ts";
 import { keysOf } from "../model/keys.ts";
 import { CAMPAIGN_RETRY_MS } from "../model/limits.ts";
 import type { PollAnswer, PollRequest } from "../model/longpoll.ts";
@@ -19,6 +19,7 @@ import { type Explained, explain } from "./explain.ts";
 import { notLeading } from "./goal-waits.ts";
 import { campaign, type Leadership } from "./leadership.ts";
 import { Life, type LifeEnd, type LifeOptions, type LifePorts } from "./life.ts";
+import { watchLives } from "./life-meters.ts";
 import { pause } from "./pause.ts";
 import { standstillError, statusFromStore } from "./standstill.ts";
 import { maskedConfig, reportStatus } from "./status-report.ts";
@@ -70,6 +71,7 @@ export class Controller {
     this.#options = options;
     this.#events = events;
     this.#startedAt = ports.clock.timestamp();
+    watchLives(ports.meters, () => (this.#life?.leads() === true ? this.#life : undefined));
   }
 
   start(): void {
@@ -253,7 +255,7 @@ export class Controller {
   #self(): ProcessStatus {
     const { node, pid, incarnation, address } = this.#options;
     return {
-      name: `controller@${node}`,
+      name: controllerName(node),
       kind: "controller",
       node,
       pid,

@@ -9,6 +9,7 @@ import { type Decision, decide, type Inputs } from "../core/decide.ts";
 import { describeGoal } from "../core/describe-goal.ts";
 import { type DirtyKey, DirtyKeys, dirtiedBy, waitingEndpoints } from "../core/dirty.ts";
 import type { Change } from "../core/facts.ts";
+import type { Meters } from "../core/metrics/meters.ts";
 import type { Wanted } from "../core/reconcile-instance.ts";
 import type { View } from "../core/view.ts";
 import { LongPollHost } from "../longpoll/longpoll.ts";
@@ -16,6 +17,7 @@ import type { Call, Goal } from "../model/calls.ts";
 import type { ActorName, EndpointTag, GoalId } from "../model/ids.ts";
 import type { Keys } from "../model/keys.ts";
 import { MAX_QUEUED_CALLS } from "../model/limits.ts";
+import type { GoalRecord } from "../model/records.ts";
 import type { Clock, Timer } from "../ports/clock.ts";
 import type { Faults } from "../ports/fault.ts";
 import type { Log } from "../ports/log.ts";
@@ -23,6 +25,7 @@ import type { Store, Watch } from "../ports/store.ts";
 import { GoalWaits, notLeading } from "./goal-waits.ts";
 import { load, observe } from "./knowledge.ts";
 import type { Leadership } from "./leadership.ts";
+import { LifeMeters } from "./life-meters.ts";
 import { Memory, Quarantine, Reasons } from "./memory.ts";
 import { erase, type Saved, save } from "./save.ts";
 import { WakeQueue } from "./wake-queue.ts";
@@ -32,6 +35,7 @@ export interface LifePorts {
   readonly clock: Clock;
   readonly log: Log;
   readonly faults: Faults;
+  readonly meters: Meters;
 }
 
 export interface LifeOptions {
@@ -60,8 +64,10 @@ export class Life {
   readonly host: LongPollHost;
   readonly reasons = new Reasons();
   readonly waits: GoalWaits;
+  readonly epoch: number;
   readonly #ports: LifePorts;
   readonly #options: LifeOptions;
+  readonly #meters: LifeMeters;
   readonly #watch: Watch;
   readonly #quarantine = new Quarantine();
   readonly #wakes = new WakeQueue();
@@ -90,7 +96,9 @@ export class Life {
     const { clock } = ports;
     this.#ports = ports;
     this.#options = options;
+    this.#meters = new LifeMeters(ports.meters);
     this.#begin = options.begin;
+    this.epoch = options.leadership.epoch;
     this.view = loaded.view;
     this.waits = new GoalWaits(clock);
     this.host = new LongPollHost({
@@ -177,12 +185,15 @@ export class Life {
     this.#remember(decision, now.instant);
     if (decision.erase) await this.#erase();
     else if (isFirst) this.#options.onBegun();
+    this.#meters.turnMs.record(clock.now() - now.instant);
   }
 
   /** Makes the changes durable, then part of what is known. false: the life is over. */
   async #save({ changes }: Decision, answered: readonly PendingCall[]): Promise<boolean> {
     if (changes.length === 0) return this.#endUnlessLeading(answered);
+    const since = this.#ports.clock.now();
     const saved = await save(this.#fence(), changes);
+    this.#meters.saveMs.record(this.#ports.clock.now() - since);
     if (saved.kind !== "saved") {
       this.#endBy(saved);
       for (const pending of answered) pending.reject(unsaved(saved));
@@ -203,6 +214,7 @@ export class Life {
 
   #apply({ fact }: Change, revision: number): void {
     const before = this.view.apply(fact, revision);
+    this.#countSettled(fact, before?.value);
     // Its agent may have spoken of it before the answer of the store came.
     if (fact.kind === "assignment" && this.view.status(fact.id as ActorName) !== undefined) {
       this.#dirty.addAll(dirtiedBy(this.view, fact, before?.value));
@@ -218,9 +230,16 @@ export class Life {
     this.waits.settled(fact.after.id);
   }
 
+  #countSettled(fact: Change["fact"], before: unknown): void {
+    if (fact.kind !== "goal" || fact.after === undefined || fact.after.state === "pending") return;
+    const was = (before as GoalRecord | undefined)?.state ?? "pending";
+    if (was === "pending") this.#meters.settled(fact.after.state);
+  }
+
   #reply({ replies }: Decision, answered: readonly PendingCall[]): void {
     for (const [index, { call, outcome }] of replies.entries()) {
       const pending = answered[index];
+      this.#meters.called(call.kind, outcome.kind === "refused" ? "refused" : "accepted");
       if (outcome.kind === "refused") pending?.reject(fromErrorBody(outcome.error));
       else pending?.resolve(this.goal(call.goalId) ?? { id: call.goalId, state: "pending" });
     }
@@ -229,6 +248,7 @@ export class Life {
   #publish({ publications, withdrawals }: Decision): void {
     const at = this.#ports.clock.now();
     const counter = this.host.publish(publications);
+    if (publications.length > 0) this.#meters.published();
     for (const { tag, closure } of publications) {
       this.memory.published.set(tag, { closure, counter, at });
       if (this.view.pendingGoalsOf(`endpoint/${tag}`).size > 0) this.#dirty.add(`endpoint/${tag}`);
@@ -323,6 +343,7 @@ export class Life {
 
   #endBy(saved: Exclude<Saved, { readonly kind: "saved" }>): void {
     const reasons = { fenced: "deposed", unknown: "write-unknown", refused: "write-refused" } as const;
+    this.#meters.notSaved(saved.kind);
     this.#ports.log.warn("not-saved", saved);
     if (saved.kind === "unknown")
       this.#storeError = new ServeError("store-unavailable", saved.message, { retryable: true });

@@ -10,7 +10,7 @@ import type { View } from "../core/view.ts";
 import type { ActorStatus, Assignment } from "../model/actor.ts";
 import type { BackendConfigInput } from "../model/backend-config.ts";
 import type { Goal } from "../model/calls.ts";
-import type { GoalId, NodeName } from "../model/ids.ts";
+import { agentName, type GoalId, type NodeName } from "../model/ids.ts";
 import { MAX_STATUS_GOALS } from "../model/limits.ts";
 import { type BackendRecord, type GoalRecord, type InstanceRecord, SCHEMA_VERSION } from "../model/records.ts";
 import type { BackendStatus, EndpointStatus, ProcessStatus, Status } from "../model/status.ts";
@@ -34,6 +34,7 @@ export const reportStatus = (known: Reported, instance: InstanceRecord): Status 
   phase: instance.phase,
   http: instance.http,
   urls: urlsOf(known.view),
+  metrics: Array.from(known.view.all("node")).flatMap(({ metricsUrl }) => metricsUrl ?? []),
   codeFrom: "folder",
   endpoints: Array.from(known.view.all("endpoint"), endpointStatus),
   backends: Array.from(known.view.all("backend"), (record) => backendStatus(known, record)),
@@ -93,7 +94,7 @@ const agentsOf = ({ view, now }: Reported): readonly ProcessStatus[] => {
   for (const assignment of view.all("assignment")) names.add(assignment.node);
   return [...names].sort().map((name) => {
     const node = view.node(name);
-    const base = { name: `agent@${name}`, kind: "agent", node: name } as const;
+    const base = { name: agentName(name), kind: "agent", node: name } as const;
     if (node === undefined) {
       const error = `the agent of node ${name} is silent`;
       return { ...base, pid: undefined, state: "exited", incarnation: 0, restarts: 0, uptimeMs: 0, error };

@@ -9,6 +9,7 @@ import { openAgentLink } from "../adapters/agent-link.ts";
 import { createFaults } from "../adapters/faults.ts";
 import { logCrash } from "../adapters/log-crash.ts";
 import { createPinoLog } from "../adapters/pino-log.ts";
+import { snapshotOf } from "../adapters/process-metrics.ts";
 import { startRescue } from "../adapters/rescue.ts";
 import { openSqliteStore } from "../adapters/sqlite-store.ts";
 import { leaveStartFailure } from "../adapters/start-failure.ts";
@@ -17,6 +18,7 @@ import { createSystemRandom } from "../adapters/system-random.ts";
 import { ensureToken } from "../adapters/token-file.ts";
 import { messageOf, ServeError } from "../base/serve-error.ts";
 import { Controller } from "../controller/controller.ts";
+import { Meters } from "../core/metrics/meters.ts";
 import type { Address } from "../model/actor.ts";
 import type { InstanceId, InstanceName, NodeName } from "../model/ids.ts";
 import type { ApiListener, ControllerLaunch } from "../model/launch.ts";
@@ -59,8 +61,9 @@ const main = async (launch: ControllerLaunch): Promise<void> => {
     leaveStartFailure(runDir, error);
     process.exit(1);
   };
+  const meters = new Meters();
   const controller = new Controller(
-    { store, clock, log, faults: createFaults(process.env["MAITRED_FAULT"], random) },
+    { store, clock, log, meters, faults: createFaults(process.env["MAITRED_FAULT"], random) },
     {
       instance: launch.instance as InstanceName,
       node: launch.node as NodeName,
@@ -105,6 +108,7 @@ const main = async (launch: ControllerLaunch): Promise<void> => {
     },
     onDown: () => rescue.linkDown(),
     onCommitted: () => store.nudge(),
+    onCollect: () => snapshotOf(meters),
     onRefused: () => void end(),
   });
 

@@ -5,6 +5,7 @@
 import { createHttpPollTransport } from "../adapters/http-poll-transport.ts";
 import { createSocketTransport } from "../adapters/socket-transport.ts";
 import { type CallerFactory, currentQuery, OpenCall } from "../api/api.ts";
+import type { Meters } from "../core/metrics/meters.ts";
 import type { Leader } from "../model/link-messages.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
@@ -16,6 +17,7 @@ export interface ProcessRouterPorts {
   readonly random: Random;
   readonly log: Log;
   readonly leader: () => Leader | undefined;
+  readonly meters: Meters;
 }
 
 export interface ProcessRouter {

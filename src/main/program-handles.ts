@@ -3,7 +3,9 @@
  * themselves.
  */
 import { openAgentLink, type ProcessLink } from "../adapters/agent-link.ts";
+import { snapshotOf } from "../adapters/process-metrics.ts";
 import { type CallerFactory, createHandle } from "../api/api.ts";
+import { Meters } from "../core/metrics/meters.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import type { Random } from "../ports/random.ts";
@@ -45,8 +47,9 @@ export const openProgramHandles = (options: ProgramHandlesOptions): ProgramHandl
 const connect = ({ runDir, instanceId, clock, random }: ProgramHandlesOptions) => {
   const link = openAgentLink({ runDir, instanceId, role: "client" });
   const identity = { instanceId, peer: `program ${process.pid}`, kind: "program", follow: "used" } as const;
-  const started = startProcessRouter({ clock, random, log: SILENT, leader: () => link.leader() }, identity);
-  link.start({ onLeader: () => started.leaderChanged() });
+  const meters = new Meters();
+  const started = startProcessRouter({ clock, random, log: SILENT, leader: () => link.leader(), meters }, identity);
+  link.start({ onLeader: () => started.leaderChanged(), onCollect: () => snapshotOf(meters) });
   link.unref();
   return { link, process: started };
 };

@@ -18,8 +18,10 @@ import { ServeError } from "../base/serve-error.ts";
 import type { Launched, LaunchOptions } from "../cli/cli.ts";
 import { type ClientPorts, ServeClient } from "../client/client.ts";
 import { httpProblems } from "../core/http-rules.ts";
-import type { SavedLaunch } from "../model/launch.ts";
+import { metricsProblems } from "../core/metrics/metrics-rules.ts";
+import type { ApiListener, SavedLaunch } from "../model/launch.ts";
 import { GONE_INTERVAL_MS } from "../model/limits.ts";
+import { DEFAULT_METRICS } from "../model/metrics.ts";
 import { type InstanceFile, type ProcessIdentity, runFiles, stateFiles } from "../model/places.ts";
 import { openProgramHandles } from "./program-handles.ts";
 
@@ -31,6 +33,7 @@ export const startInstance = async (options: StartOptions): Promise<Client> => {
     http: definedOnly(options.http ?? {}),
     stateDir: options.stateDir,
     api: undefined,
+    metrics: metricsOf(options.metrics),
     life,
     ownedWith: [],
     env: process.env,
@@ -65,6 +68,7 @@ export const launchAndConnect = async (wish: LaunchWish, signal?: AbortSignal): 
       resume: true,
       execArgv: process.execArgv,
       api: wish.api,
+      metrics: wish.metrics,
     },
     { signal },
   );
@@ -81,8 +85,8 @@ export const launchAndConnect = async (wish: LaunchWish, signal?: AbortSignal): 
     isMine ? "owned" : "guest",
     isMine ? signal : undefined,
   );
-  const api = readJson<SavedLaunch>(stateFiles(places.stateDir).launch)?.launch.api;
-  return { instance: instanceFile, alreadyRunning, api, client };
+  const saved = readJson<SavedLaunch>(stateFiles(places.stateDir).launch)?.launch;
+  return { instance: instanceFile, alreadyRunning, api: saved?.api, metrics: saved?.metrics, client };
 };
 
 export const connectTo = (
@@ -148,6 +152,14 @@ const connectByAddress = (address: string, token: string | undefined): Promise<S
     untilGone: async () => {},
     owned: false,
   });
+};
+
+const metricsOf = (wish: StartOptions["metrics"]): ApiListener | undefined => {
+  if (wish === undefined) return undefined;
+  const metrics = definedOnly(wish);
+  const problems = metricsProblems(metrics);
+  if (problems.length > 0) throw new ServeError("config-invalid", problems.join(" "));
+  return { ...DEFAULT_METRICS, ...metrics };
 };
 
 const definedOnly = <T extends object>(options: T): { [K in keyof T]?: Exclude<T[K], undefined> } =>

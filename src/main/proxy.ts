@@ -6,11 +6,13 @@ import { createHttpPollTransport } from "../adapters/http-poll-transport.ts";
 import { createLightLog } from "../adapters/light-log.ts";
 import { logCrash } from "../adapters/log-crash.ts";
 import { createNodeHttpEdge } from "../adapters/node-http-edge.ts";
+import { snapshotOf } from "../adapters/process-metrics.ts";
 import { startRescue } from "../adapters/rescue.ts";
 import { openSnapshotFile } from "../adapters/snapshot-file.ts";
 import { createSocketTransport } from "../adapters/socket-transport.ts";
 import { createSystemClock } from "../adapters/system-clock.ts";
 import { createSystemRandom } from "../adapters/system-random.ts";
+import { Meters } from "../core/metrics/meters.ts";
 import { LISTEN_FD_VARIABLE } from "../model/launch.ts";
 import { PROXY_DRAIN_TIMEOUT_MS } from "../model/limits.ts";
 import { type ActorFile, stateFiles } from "../model/places.ts";
@@ -30,8 +32,9 @@ const main = async (path: string): Promise<void> => {
   logCrash(log);
   const link = openAgentLink({ runDir, instanceId, role: "proxy", actor: assignment.actor, incarnation });
   const poll = createHttpPollTransport({ leader: () => link.leader() });
+  const meters = new Meters();
   const router = new Router(
-    { transport: createSocketTransport(), clock, random, log, poll },
+    { transport: createSocketTransport(), clock, random, log, poll, meters },
     { instanceId, peer: assignment.actor, kind: "proxy", follow: "all" },
   );
   const rescue = startRescue({ stateDir, runDir, instanceId, clock, random, log });
@@ -43,6 +46,7 @@ const main = async (path: string): Promise<void> => {
       random,
       link,
       router,
+      meters,
       edge: createNodeHttpEdge(),
       snapshots: openSnapshotFile(stateFiles(stateDir).snapshot),
     },
@@ -53,6 +57,7 @@ const main = async (path: string): Promise<void> => {
         onLeader: () => poll.leaderChanged(),
         onUp: () => rescue.linkUp(),
         onDown: () => rescue.linkDown(),
+        onCollect: () => snapshotOf(meters),
       },
       exit: (status) => process.exit(status),
     },

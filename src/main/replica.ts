@@ -5,12 +5,14 @@ import { extname } from "node:path";
 import { openAgentLink } from "../adapters/agent-link.ts";
 import { createLightLog } from "../adapters/light-log.ts";
 import { nodeModuleLoader } from "../adapters/module-loader.ts";
+import { snapshotOf } from "../adapters/process-metrics.ts";
 import { createSocketTransport } from "../adapters/socket-transport.ts";
 import { createSystemClock } from "../adapters/system-clock.ts";
 import { tagOutput } from "../adapters/tagged-output.ts";
 import { type CallerFactory, ownProcess } from "../api/api.ts";
+import { Meters } from "../core/metrics/meters.ts";
 import { type ActorFile, stateFiles } from "../model/places.ts";
-import type { AgentLink } from "../ports/agent-link.ts";
+import type { AgentLink, LinkEvents } from "../ports/agent-link.ts";
 import { Replica } from "../replica/replica.ts";
 import type { ProcessRouter } from "./process-router.ts";
 
@@ -24,9 +26,10 @@ const main = async (path: string): Promise<void> => {
   tagOutput(assignment.actor, ownLog);
   const link = openAgentLink({ runDir, instanceId, role: "replica", actor: assignment.actor, incarnation });
 
+  const meters = new Meters();
   let router: ProcessRouter | undefined;
   const callers: CallerFactory = (endpoint) => {
-    router ??= loadHandles().openReplicaHandles({ instanceId, peer: assignment.actor, clock, log, link });
+    router ??= loadHandles().openReplicaHandles({ instanceId, peer: assignment.actor, clock, log, link, meters });
     return router.callers(endpoint);
   };
 
@@ -34,7 +37,11 @@ const main = async (path: string): Promise<void> => {
     {
       clock,
       log,
-      link: tellingOfLeaders(link, () => router?.leaderChanged()),
+      link: listeningToo(link, {
+        onLeader: () => router?.leaderChanged(),
+        onCollect: () => snapshotOf(meters),
+      }),
+      meters,
       transport: createSocketTransport(),
       loader: nodeModuleLoader(),
       callers,
@@ -56,9 +63,9 @@ const main = async (path: string): Promise<void> => {
 const loadHandles = (): typeof import("./replica-handles.ts") =>
   createRequire(import.meta.url)(`./replica-handles${extname(import.meta.url)}`);
 
-/** The role does not care who leads; the router of its handles does. */
-const tellingOfLeaders = (link: AgentLink, changed: () => void): AgentLink => ({
-  start: (events) => link.start({ ...events, onLeader: changed }),
+/** The role does not care who leads, the router of its handles does; and whoever counts answers by itself. */
+const listeningToo = (link: AgentLink, more: Pick<LinkEvents, "onLeader" | "onCollect">): AgentLink => ({
+  start: (events) => link.start({ ...events, ...more }),
   leader: () => link.leader(),
   report: (report) => link.report(report),
   leading: (leader) => link.leading(leader),

@@ -10,15 +10,19 @@ import { tryAcquireLock } from "../adapters/kernel-lock.ts";
 import { createLinkServer } from "../adapters/link-server.ts";
 import { createListenSockets } from "../adapters/listen-sockets.ts";
 import { logCrash } from "../adapters/log-crash.ts";
+import { createMetricsServer } from "../adapters/metrics-server.ts";
 import { createPinoLog } from "../adapters/pino-log.ts";
 import { ensurePrivateFolder } from "../adapters/private-folder.ts";
+import { snapshotOf } from "../adapters/process-metrics.ts";
 import { processHost } from "../adapters/processes.ts";
 import { openSqliteStore } from "../adapters/sqlite-store.ts";
 import { leaveStartFailure } from "../adapters/start-failure.ts";
 import { createSystemClock } from "../adapters/system-clock.ts";
 import { createSystemRandom } from "../adapters/system-random.ts";
+import { ensureToken } from "../adapters/token-file.ts";
 import { Agent, type AgentPorts, type AgentSettings } from "../agent/agent.ts";
 import { ServeError } from "../base/serve-error.ts";
+import { Meters } from "../core/metrics/meters.ts";
 import type { InstanceName } from "../model/ids.ts";
 import { keysOf } from "../model/keys.ts";
 import type { AgentLaunch } from "../model/launch.ts";
@@ -26,6 +30,7 @@ import { runFiles, stateFiles } from "../model/places.ts";
 import type { Entries } from "../ports/entries.ts";
 import type { Log } from "../ports/log.ts";
 import type { NodeLock } from "../ports/node-lock.ts";
+import { readVersion } from "./version.ts";
 
 /** `programs`: what it starts. Never returns. */
 export async function runAgent(launch: AgentLaunch, programs: Entries): Promise<never> {
@@ -69,6 +74,7 @@ function portsOf(
   const { stateDir, runDir } = launch;
   const state = stateFiles(stateDir);
   const clock = createSystemClock();
+  const meters = new Meters();
   mkdirSync(state.logs, { recursive: true, mode: 0o700 });
   const log = openLog(launch);
   logCrash(log);
@@ -83,6 +89,9 @@ function portsOf(
     links: createLinkServer(runFiles(runDir).agentSocket),
     sockets: createListenSockets(),
     entries: programs,
+    meters,
+    snapshot: () => snapshotOf(meters),
+    metricsServer: createMetricsServer(() => ensureToken(state.token)),
     openStore: async (onCommit) => {
       const onBackgroundError = (error: unknown) => log.warn("store-background-error", { error });
       return openSqliteStore({ path: state.store, clock, onCommit, onBackgroundError });
@@ -102,6 +111,7 @@ const settingsOf = (launch: AgentLaunch): AgentSettings => ({
     >,
   },
   keys: keysOf(launch.instance as InstanceName),
+  version: readVersion(),
   host: { hostname: hostname(), cpus: availableParallelism(), memoryBytes: totalmem() },
 });
 

@@ -99,4 +99,6 @@ export interface NodeRecord {
   readonly memoryBytes: number;
   readonly labels: Readonly<Record<string, string>>;
   readonly startedAt: number;
+  /** Where it answers scrapes; absent: nowhere. */
+  readonly metricsUrl?: string | undefined;
 }

@@ -32,6 +32,10 @@ export const isGoalId = (text: string): text is GoalId => GOAL_ID.test(text);
 
 export const actorName = (stem: string, ordinal: number): ActorName => `${stem}#${ordinal}` as ActorName;
 
+/** Processes that are no actors. */
+export const agentName = (node: string): string => `agent@${node}`;
+export const controllerName = (node: string): string => `controller@${node}`;
+
 /** The ordinal of an actor name: `ordinalOf("iris:v1#7")` is 7. */
 export const ordinalOf = (name: ActorName): number => Number(name.slice(name.lastIndexOf("#") + 1));
 

@@ -23,6 +23,8 @@ export interface AgentLaunch {
   readonly execArgv: readonly string[];
   /** Also answer REST and long polls on TCP, with the token of the state folder. */
   readonly api?: ApiListener | undefined;
+  /** Answer scrapes there; absent: nowhere. */
+  readonly metrics?: ApiListener | undefined;
 }
 
 /** Content of `launch.json`: all that is needed to start the agent again. Mode 0600: it holds the environment. */

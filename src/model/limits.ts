@@ -357,6 +357,24 @@ export const DEFAULT_MAX_BATCH_SIZE = 10;
 /** The ancestor's default too: a batch is what arrived together, nobody waits. */
 export const DEFAULT_BATCH_WAIT_TIMEOUT_MS = 0;
 
+// ── metrics
+/** Names (endpoints, backends, methods …) that one metric tells apart, in a process and on a node; the rest count together as `_other`. */
+export const MAX_METRIC_NAMES = 1_000;
+/** Series of one metric that an agent keeps of processes that are gone; those that no process has added to for longest are forgotten. */
+export const MAX_KEPT_SERIES = 500;
+/** A scrape waits this long for the node's processes: far above a turn of a busy event loop, far below a scraper's patience of 10 s. */
+export const METRICS_WAIT_MS = 250;
+/** Scrapers' connections of a node; a Prometheus pair with a person beside it are three. */
+export const MAX_METRICS_CONNECTIONS = 32;
+/** A scraper that has not sent its request or not read its answer for this long is cut off. */
+export const METRICS_IDLE_MS = 10_000;
+/** How often the listener looks for scrapers that are over their time. */
+export const METRICS_CHECK_INTERVAL_MS = 2_000;
+/** What a process without a link has counted is added to what is kept after this: many dials. */
+export const METRICS_LOST_MS = 10_000;
+/** Bytes of the head of a scrape: a token and what scrapers say of themselves. */
+export const MAX_METRICS_HEAD_BYTES = 8_192;
+
 // ── timers
 /** The longest delay that Node's timers take, 2^31 - 1; a longer one would fire at once. */
 export const MAX_TIMER_MS = 2_147_483_647;

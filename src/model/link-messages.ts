@@ -7,6 +7,7 @@ import type { ActorState, Address, Health, Intent, Offers } from "./actor.ts";
 import type { BackendConfig } from "./backend-config.ts";
 import type { ErrorBody } from "./error-codes.ts";
 import type { ActorName, InstanceId } from "./ids.ts";
+import type { MetricsSnapshot } from "./metrics.ts";
 
 export const LINK_PROTOCOL = 1;
 
@@ -43,13 +44,17 @@ export type ToAgent =
       readonly actor: ActorName | undefined;
       readonly incarnation: number;
       readonly pid: number;
+      /** It answers `collect`. */
+      readonly counts?: true | undefined;
     }
   | { readonly kind: "report"; readonly report: ActorReport }
   /** A controller leads now. */
   | { readonly kind: "leading"; readonly leader: Leader }
   /** The sender has committed to the store: look now. */
   | { readonly kind: "committed" }
-  | { readonly kind: "pong"; readonly id: number };
+  | { readonly kind: "pong"; readonly id: number }
+  /** The answer to a `collect`; also sent, unasked, as the last word of a process that ends. */
+  | { readonly kind: "metrics"; readonly snapshot: MetricsSnapshot };
 
 export type FromAgent =
   | { readonly kind: "welcome"; readonly leader: Leader | undefined; readonly instanceId: InstanceId }
@@ -61,4 +66,6 @@ export type FromAgent =
   /** To replicas and proxies: finish what is open, then exit 0. `kill` never travels: the agent sends SIGKILL. */
   | { readonly kind: "intent"; readonly intent: Exclude<Intent, { kind: "kill" }> }
   | { readonly kind: "committed" }
-  | { readonly kind: "ping"; readonly id: number };
+  | { readonly kind: "ping"; readonly id: number }
+  /** Say what you have counted. */
+  | { readonly kind: "collect" };

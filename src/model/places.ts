@@ -36,6 +36,8 @@ export const runFiles = (runDir: string) =>
     startFailure: (pid: number) => `${runDir}/start-${pid}.json`,
     /** JSON: RescueFile. */
     rescue: `${runDir}/rescue.json`,
+    /** JSON: what the node has counted (core/metrics/totals.ts), for the next agent. */
+    metrics: `${runDir}/metrics.json`,
     /** Symbolic link to the leading controller's socket, for `curl --unix-socket` and the CLI. */
     controllerLink: `${runDir}/controller.sock`,
     controllerSocket: (incarnation: number) => `${runDir}/c-${incarnation}.sock`,

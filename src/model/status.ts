@@ -51,6 +51,8 @@ export interface Status {
   readonly http: HttpConfig;
   /** Base URLs that answer HTTP now. */
   readonly urls: readonly string[];
+  /** URLs that answer scrapes, one for each node; empty when nobody has asked for metrics. */
+  readonly metrics: readonly string[];
   /** Where backend code is loaded from: the folder itself, until code digests are kept. */
   readonly codeFrom: "folder";
   readonly endpoints: readonly EndpointStatus[];

@@ -5,6 +5,7 @@
 import type { Intent } from "../model/actor.ts";
 import type { BackendConfig } from "../model/backend-config.ts";
 import type { ActorReport, Leader } from "../model/link-messages.ts";
+import type { MetricsSnapshot } from "../model/metrics.ts";
 
 export interface LinkEvents {
   /** The newest leading controller; undefined = none known. */
@@ -15,6 +16,8 @@ export interface LinkEvents {
   onCommitted?(): void;
   /** The agent does not know this process: it must end. */
   onRefused?(reason: string): void;
+  /** What this process has counted since its start. Asked at each scrape, and when the link is stopped. */
+  onCollect?(): MetricsSnapshot;
   onUp?(): void;
   onDown?(): void;
 }

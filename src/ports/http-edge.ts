@@ -67,6 +67,14 @@ export type ListenAt =
   /** Shares the port with the other proxies of the node where the system can. */
   | { readonly kind: "port"; readonly host: string; readonly port: number };
 
+/** Of connections, since the edge was made. */
+export interface EdgeCounts {
+  readonly open: number;
+  readonly accepted: number;
+  /** Too many were open. */
+  readonly refused: number;
+}
+
 export interface HttpEdge {
   /** Answers the port. Rejects with a ServeError (`port-in-use` …). */
   listen(at: ListenAt, handler: EdgeHandler): Promise<number>;
@@ -79,4 +87,5 @@ export interface HttpEdge {
   stop(): void;
   /** `Not Found`: for titles. */
   reasonOf(status: number): string;
+  counts(): EdgeCounts;
 }

@@ -4,6 +4,7 @@
  */
 import type { ServeError } from "../base/serve-error.ts";
 import type { SavedLaunch } from "../model/launch.ts";
+import type { SavedTotals } from "../model/metrics.ts";
 import type { InstanceFile } from "../model/places.ts";
 
 export interface InstanceFolders {
@@ -22,6 +23,9 @@ export interface InstanceFolders {
   forgetRescues(): void;
   /** Cuts log files that have grown too long, forgets the oldest of processes that are gone. */
   trimLogs(running: readonly string[]): void;
+  /** What the node has counted, for the next agent: it lasts as long as the machine runs. */
+  saveMetrics(totals: SavedTotals): void;
+  savedMetrics(): SavedTotals | undefined;
   /** Keeps cleaners of old files away. */
   touchRun(): void;
   /** Everything but the lock. */

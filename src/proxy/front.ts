@@ -6,8 +6,10 @@ import { suggestion } from "../base/did-you-mean.ts";
 import type { ErrorCode } from "../model/error-codes.ts";
 import { MAX_BODY_BYTES } from "../model/limits.ts";
 import type { FlatHeaders } from "../model/wire.ts";
+import type { Clock } from "../ports/clock.ts";
 import type { EdgeAnswer, EdgeHandler, Exchange, ExchangeEvents } from "../ports/http-edge.ts";
 import type { KnownEndpoints, Router } from "../router/router.ts";
+import type { EdgeMeters, RequestMeters } from "./edge-meters.ts";
 import { Passage, type PassageWorld } from "./passage.ts";
 import { type ProblemAnswer, problemOf } from "./problems.ts";
 import { HeadReader, type RequestHead } from "./request-head.ts";
@@ -16,6 +18,8 @@ import { allows, RouteTable, strippedTarget } from "./route-table.ts";
 
 export interface FrontOptions {
   readonly router: Router;
+  readonly clock: Clock;
+  readonly meters: EdgeMeters;
   readonly reasonOf: (status: number) => string;
   /** Begins the request ids that are drawn here; unique in the instance. */
   readonly idPrefix: string;
@@ -30,6 +34,15 @@ const SHOWN_CHARS = 200;
 /** The answer is given and nothing else will happen. */
 const DONE: ExchangeEvents = { onGone: () => {}, onDrain: () => {} };
 
+interface Refusal {
+  readonly requestId: string;
+  readonly code: ErrorCode;
+  readonly detail: string;
+  /** The one that was meant, where there is one. */
+  readonly endpoint?: string;
+  readonly headers?: FlatHeaders;
+}
+
 export class Front implements EdgeHandler {
   readonly #options: FrontOptions;
   readonly #world: PassageWorld;
@@ -40,7 +53,8 @@ export class Front implements EdgeHandler {
 
   constructor(options: FrontOptions) {
     this.#options = options;
-    this.#world = { router: options.router, reasonOf: options.reasonOf };
+    const { router, clock, meters, reasonOf } = options;
+    this.#world = { router, clock, meters, reasonOf };
   }
 
   get hasLearnt(): boolean {
@@ -50,19 +64,25 @@ export class Front implements EdgeHandler {
   learn({ endpoints, learnt }: KnownEndpoints): void {
     this.#hasLearnt = learnt;
     this.#table = new RouteTable(endpoints);
+    this.#options.meters.keepOnly(new Set(endpoints.map(({ tag }) => tag)));
     if (this.#table.skipped.length > 0) this.#options.onSkipped(this.#table.skipped);
   }
 
   onRequest(exchange: Exchange): ExchangeEvents {
     const head = this.#heads.read(exchange.rawHeaders, exchange.version);
-    if (head.kind !== "head") return this.#refuse(exchange, this.#nextId(), head.kind, `the request ${head.problem}.`);
+    if (head.kind !== "head") {
+      const detail = `the request ${head.problem}.`;
+      return this.#refuse(exchange, { requestId: this.#nextId(), code: head.kind, detail });
+    }
     const requestId = head.requestId ?? this.#nextId();
     if (head.host === undefined && exchange.version === "1.1") {
-      return this.#refuse(exchange, requestId, "request-malformed", "the request has no Host header.");
+      const detail = "the request has no Host header.";
+      return this.#refuse(exchange, { requestId, code: "request-malformed", detail });
     }
     const parsed = parseTarget(exchange.target);
     if (parsed === undefined) {
-      return this.#refuse(exchange, requestId, "request-malformed", "the request's target is not a path.");
+      const detail = "the request's target is not a path.";
+      return this.#refuse(exchange, { requestId, code: "request-malformed", detail });
     }
     const { path: target, authority } = parsed;
     const question = target.indexOf("?");
@@ -73,6 +93,7 @@ export class Front implements EdgeHandler {
   }
 
   refusal(code: "request-malformed" | "headers-too-large" | "request-timeout", sentence: string): EdgeAnswer {
+    this.#options.meters.problem(code);
     return problemOf(code, sentence, { requestId: this.#nextId(), reasonOf: this.#options.reasonOf });
   }
 
@@ -88,16 +109,17 @@ export class Front implements EdgeHandler {
     const { method } = exchange;
     if (!allows(route, method)) {
       const detail = `endpoint "${tag}" does not answer ${method}; it answers ${route.allow}.`;
-      return this.#refuse(exchange, requestId, "method-not-allowed", detail, ["allow", route.allow]);
+      const headers = ["allow", route.allow];
+      return this.#refuse(exchange, { requestId, code: "method-not-allowed", detail, endpoint: tag, headers });
     }
     if (head.callMethod !== undefined && !spec.expose.includes(head.callMethod)) {
       const detail = `endpoint "${tag}" exposes no method "${shown(head.callMethod)}".${suggestion(head.callMethod, spec.expose)}`;
-      return this.#refuse(exchange, requestId, "method-unknown", detail);
+      return this.#refuse(exchange, { requestId, code: "method-unknown", detail, endpoint: tag });
     }
     // A method gets its argument whole. A door may read a stream of any length.
     if (head.callMethod !== undefined && head.bodyBytes !== undefined && head.bodyBytes > MAX_BODY_BYTES) {
       const detail = `the argument of ${head.bodyBytes} bytes is larger than ${MAX_BODY_BYTES}. Send less, or in several requests.`;
-      return this.#refuse(exchange, requestId, "body-too-large", detail);
+      return this.#refuse(exchange, { requestId, code: "body-too-large", detail, endpoint: tag });
     }
     const passage = new Passage(this.#world, exchange, {
       kind: "http",
@@ -122,20 +144,20 @@ export class Front implements EdgeHandler {
   #noRoute(exchange: Exchange, requestId: string, path: string): ExchangeEvents {
     if (!this.#hasLearnt) {
       const detail = "this proxy has not learnt its routes yet. Try again in a moment.";
-      return this.#refuse(exchange, requestId, "not-ready", detail);
+      return this.#refuse(exchange, { requestId, code: "not-ready", detail });
     }
     const detail = `no endpoint answers ${shown(path)}. GET /-/routes lists the routes that exist.`;
-    return this.#refuse(exchange, requestId, "route-not-found", detail);
+    return this.#refuse(exchange, { requestId, code: "route-not-found", detail });
   }
 
   #administer(exchange: Exchange, requestId: string, path: string): ExchangeEvents {
     if (path !== "/-/healthz" && path !== "/-/ready" && path !== "/-/routes") {
       const detail = `there is no ${shown(path)}. Under /-/ are /-/healthz, /-/ready and /-/routes.`;
-      return this.#refuse(exchange, requestId, "route-not-found", detail);
+      return this.#refuse(exchange, { requestId, code: "route-not-found", detail });
     }
     if (exchange.method !== "GET" && exchange.method !== "HEAD") {
       const detail = `${path} does not answer ${exchange.method}; it answers GET.`;
-      return this.#refuse(exchange, requestId, "method-not-allowed", detail, ["allow", "GET, HEAD"]);
+      return this.#refuse(exchange, { requestId, code: "method-not-allowed", detail, headers: ["allow", "GET, HEAD"] });
     }
     if (path === "/-/healthz") return this.#answerJson(exchange, requestId, { status: "ok" });
     if (!this.#hasLearnt) return this.#noRoute(exchange, requestId, path);
@@ -148,16 +170,23 @@ export class Front implements EdgeHandler {
 
   #answerJson(exchange: Exchange, requestId: string, value: object): ExchangeEvents {
     const headers = ["content-type", "application/json", "x-request-id", requestId];
-    return send(exchange, { status: 200, headers, body: Buffer.from(`${JSON.stringify(value)}\n`) });
+    const body = Buffer.from(`${JSON.stringify(value)}\n`);
+    return this.#send(exchange, { status: 200, headers, body }, this.#options.meters.admin);
   }
 
-  #refuse(
-    exchange: Exchange,
-    requestId: string,
-    code: ErrorCode,
-    ...[detail, headers = []]: [detail: string, headers?: FlatHeaders]
-  ): ExchangeEvents {
-    return send(exchange, problemOf(code, detail, { requestId, reasonOf: this.#options.reasonOf, headers }));
+  #refuse(exchange: Exchange, { requestId, code, detail, endpoint, headers = [] }: Refusal): ExchangeEvents {
+    const { meters, reasonOf } = this.#options;
+    meters.problem(code);
+    const problem = problemOf(code, detail, { requestId, reasonOf, headers });
+    return this.#send(exchange, problem, endpoint === undefined ? meters.unrouted : meters.of(endpoint));
+  }
+
+  /** At once: nobody has waited. */
+  #send(exchange: Exchange, { status, headers, body }: ProblemAnswer, meters: RequestMeters): ExchangeEvents {
+    meters.answered(status, 0);
+    headers.push("content-length", String(body.length));
+    exchange.reply(status, headers, exchange.method === "HEAD" ? undefined : body);
+    return DONE;
   }
 
   /** One drawn prefix a process and a counter: cheap, and unique all the same. */
@@ -165,12 +194,6 @@ export class Front implements EdgeHandler {
     this.#count += 1;
     return `${this.#options.idPrefix}-${this.#count.toString(36)}`;
   }
-}
-
-function send(exchange: Exchange, { status, headers, body }: ProblemAnswer): ExchangeEvents {
-  headers.push("content-length", String(body.length));
-  exchange.reply(status, headers, exchange.method === "HEAD" ? undefined : body);
-  return DONE;
 }
 
 const shown = (text: string): string => (text.length <= SHOWN_CHARS ? text : `${text.slice(0, SHOWN_CHARS)}…`);

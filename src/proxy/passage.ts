@@ -6,6 +6,7 @@
  */
 import { STREAM_WINDOW_BYTES } from "../model/limits.ts";
 import type { ReplyHead, WireFailure } from "../model/wire.ts";
+import type { Clock, Instant } from "../ports/clock.ts";
 import type { Exchange, ExchangeEvents } from "../ports/http-edge.ts";
 import {
   type BodyGiver,
@@ -17,11 +18,14 @@ import {
   type SentQuery,
   StreamedBody,
 } from "../router/router.ts";
+import type { EdgeMeters, RequestMeters } from "./edge-meters.ts";
 import { type ProblemAnswer, problemOf, problemOfFailure } from "./problems.ts";
 import { responseHead } from "./response-head.ts";
 
 export interface PassageWorld {
   readonly router: Router;
+  readonly clock: Clock;
+  readonly meters: EdgeMeters;
   readonly reasonOf: (status: number) => string;
 }
 
@@ -40,9 +44,13 @@ export class Passage implements ExchangeEvents, ReplySink, BodyGiver {
   readonly #world: PassageWorld;
   readonly #exchange: Exchange;
   readonly #query: HttpQuery;
+  readonly #meters: RequestMeters;
+  readonly #since: Instant;
   #sent: SentQuery | undefined;
   #upload: StreamedBody | undefined;
   #state: "asking" | "answering" | "over" = "asking";
+  /** Of the answer that has begun. */
+  #status = 0;
   /** What the handler says the parts add up to. */
   #declaredBytes: number | undefined;
   #writtenBytes = 0;
@@ -53,6 +61,8 @@ export class Passage implements ExchangeEvents, ReplySink, BodyGiver {
     this.#world = world;
     this.#exchange = exchange;
     this.#query = query;
+    this.#meters = world.meters.of(query.endpoint);
+    this.#since = world.clock.now();
   }
 
   start(announced: AnnouncedBody): void {
@@ -64,6 +74,7 @@ export class Passage implements ExchangeEvents, ReplySink, BodyGiver {
 
   // ── from the client
   onGone(): void {
+    if (this.#state !== "over") this.#meters.unanswered("gone", this.#takenMs());
     this.#state = "over";
     this.#sent?.cancel();
   }
@@ -114,7 +125,7 @@ export class Passage implements ExchangeEvents, ReplySink, BodyGiver {
   }
 
   onFailure(failure: WireFailure): void {
-    if (this.#state === "asking") this.#answer(problemOfFailure(failure, this.#facts()));
+    if (this.#state === "asking") this.#answer(failure.code, problemOfFailure(failure, this.#facts()));
     else if (this.#state === "answering") this.#cut();
   }
 
@@ -137,7 +148,7 @@ export class Passage implements ExchangeEvents, ReplySink, BodyGiver {
   #reply(status: number, headers: string[], body: Uint8Array, part: Part): boolean {
     const hasBody = body.length > 0 && this.#query.method !== "HEAD" && !isBodiless(status);
     if (!this.#exchange.reply(status, headers, hasBody ? body : undefined)) return false;
-    this.#state = "over";
+    this.#answered(status);
     // Parts that nobody wants: of a HEAD, say.
     if (part === "more") this.#sent?.cancel();
     return true;
@@ -146,6 +157,7 @@ export class Passage implements ExchangeEvents, ReplySink, BodyGiver {
   #begin(status: number, headers: string[]): boolean {
     if (!this.#exchange.begin(status, headers)) return false;
     this.#state = "answering";
+    this.#status = status;
     return true;
   }
 
@@ -164,26 +176,37 @@ export class Passage implements ExchangeEvents, ReplySink, BodyGiver {
       this.#cut();
       return;
     }
-    this.#state = "over";
+    this.#answered(this.#status);
     this.#exchange.end();
   }
 
   #giveUp(code: "wire-protocol" | "result-invalid", detail: string): void {
     this.#sent?.cancel();
-    if (this.#state === "asking") this.#answer(problemOf(code, detail, this.#facts()));
+    if (this.#state === "asking") this.#answer(code, problemOf(code, detail, this.#facts()));
     else this.#cut();
   }
 
-  #answer({ status, headers, body }: ProblemAnswer): void {
-    this.#state = "over";
+  #answer(code: string, { status, headers, body }: ProblemAnswer): void {
+    this.#answered(status);
+    this.#world.meters.problem(code);
     headers.push("content-length", String(body.length));
     this.#exchange.reply(status, headers, this.#query.method === "HEAD" ? undefined : body);
   }
 
   #cut(): void {
+    if (this.#state !== "over") this.#meters.unanswered("cut", this.#takenMs());
     this.#state = "over";
     this.#sent?.cancel();
     this.#exchange.cut();
+  }
+
+  #answered(status: number): void {
+    this.#state = "over";
+    this.#meters.answered(status, this.#takenMs());
+  }
+
+  #takenMs(): number {
+    return this.#world.clock.now() - this.#since;
   }
 
   #facts() {

@@ -4,6 +4,7 @@
  */
 import { assert } from "../base/assert.ts";
 import { toErrorBody } from "../base/serve-error.ts";
+import type { Meters } from "../core/metrics/meters.ts";
 import type { ProxySpec } from "../model/actor.ts";
 import { CLOSE_RESERVE_MS, PROXY_DRAIN_TIMEOUT_MS, ROUTES_WAIT_MS } from "../model/limits.ts";
 import type { ActorReport } from "../model/link-messages.ts";
@@ -15,6 +16,7 @@ import type { Log } from "../ports/log.ts";
 import type { Random } from "../ports/random.ts";
 import type { SnapshotStore } from "../ports/snapshot-store.ts";
 import type { Router } from "../router/router.ts";
+import { EdgeMeters } from "./edge-meters.ts";
 import { Front } from "./front.ts";
 import { KeptSnapshots } from "./kept-snapshots.ts";
 
@@ -25,6 +27,7 @@ export interface ProxyPorts {
   readonly link: AgentLink;
   readonly edge: HttpEdge;
   readonly snapshots: SnapshotStore;
+  readonly meters: Meters;
   /** Follows all endpoints; not started. */
   readonly router: Router;
 }
@@ -33,8 +36,8 @@ export interface ProxyOptions {
   readonly file: ActorFile;
   /** The listening socket that the agent passed on. */
   readonly listenFd: number | undefined;
-  /** What else should hear of the link: the rescue of the agent, the poll's transport. */
-  readonly linkEvents: Pick<LinkEvents, "onLeader" | "onUp" | "onDown">;
+  /** What else should hear of the link: the rescue of the agent, the poll's transport, the metrics. */
+  readonly linkEvents: Pick<LinkEvents, "onLeader" | "onUp" | "onDown" | "onCollect">;
   /** The role is over: the process should end with this status. */
   readonly exit: (status: number) => void;
 }
@@ -54,12 +57,14 @@ export class ProxyRole {
   constructor(ports: ProxyPorts, options: ProxyOptions) {
     const { spec, configRevision } = options.file.assignment;
     assert(spec.kind === "proxy", "a proxy process is started with the file of a proxy");
-    const { router, edge, random, log } = ports;
+    const { router, edge, random, log, clock, meters } = ports;
     this.#ports = ports;
     this.#options = options;
     this.#spec = spec;
     this.#front = new Front({
       router,
+      clock,
+      meters: new EdgeMeters(meters, () => edge.counts()),
       reasonOf: (status) => edge.reasonOf(status),
       idPrefix: random.id().slice(0, 12),
       onSkipped: (endpoints) => log.error("routes-unreadable", { endpoints }),

@@ -209,7 +209,9 @@ export class Connection implements SocketEvents, Guest, QueryLine {
     if (this.#queries.size >= MAX_STREAMS_PER_CONNECTION) return "more open streams than allowed";
     this.#lastStreamId = streamId;
     if (this.#world.isDraining || !this.#world.admission.enter(this)) {
-      this.#writer.refuse(streamId, this.#world.isDraining ? "draining" : "busy");
+      const reason = this.#world.isDraining ? "draining" : "busy";
+      this.#world.meters.refusals[reason].add();
+      this.#writer.refuse(streamId, reason);
       this.#flushSoon();
       return undefined;
     }

@@ -13,6 +13,7 @@ import type { Clock, Instant } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import type { Target } from "../target/target.ts";
 import { failureOf, isForLog } from "./failures.ts";
+import { type HandlerOutcome, outcomeOf, type ReplicaMeters } from "./replica-meters.ts";
 import { type BodySource, RequestBody } from "./request-body.ts";
 import { type Reply, replyOfHttp, replyOfValue } from "./results.ts";
 import { IncomingRequest, parseJson, type RequestQuery } from "./serve-request.ts";
@@ -25,6 +26,7 @@ export interface QueryWorld {
   readonly target: Target;
   readonly clock: Clock;
   readonly log: Log;
+  readonly meters: ReplicaMeters;
 }
 
 /** The query's line to its router. */
@@ -53,9 +55,12 @@ export class Query implements QueryFacts, RequestQuery, BodySource, ReplySink {
   readonly #world: QueryWorld;
   readonly #line: QueryLine;
   readonly #streamId: number;
+  readonly #receivedAt: Instant;
   readonly #head: QueryHead;
   readonly #context: QueryContext;
   #reply: StreamReply | undefined;
+  /** What its reply, of which the head has left, will have been. */
+  #outcome: HandlerOutcome = "ok";
   #isOver = false;
 
   constructor(world: QueryWorld, line: QueryLine, opened: OpenedQuery) {
@@ -63,6 +68,7 @@ export class Query implements QueryFacts, RequestQuery, BodySource, ReplySink {
     this.#line = line;
     this.#streamId = opened.streamId;
     this.#head = opened.head;
+    this.#receivedAt = opened.receivedAt;
     this.body = new RequestBody(this, opened.body, opened.rest);
     this.deadline = opened.receivedAt + opened.head.timeoutMs;
     this.#context = new QueryContext(world.facts, this);
@@ -94,8 +100,12 @@ export class Query implements QueryFacts, RequestQuery, BodySource, ReplySink {
 
   /** Nobody waits any more: the signal fires, the slot is free at once. */
   cancel(reason: unknown): void {
+    this.#stop(reason, "cancelled");
+  }
+
+  #stop(reason: unknown, outcome: "cancelled" | "expired"): void {
     if (this.#isOver) return;
-    this.#end();
+    this.#end(outcome);
     this.body.fail(reason);
     // Listeners of the signal are the handler's code too.
     this.run(() => this.#context.cancel(reason));
@@ -110,7 +120,7 @@ export class Query implements QueryFacts, RequestQuery, BodySource, ReplySink {
       { details: { endpoint, replica: this.#world.facts.replicaTag } },
     );
     this.#line.sendFailure(this.#streamId, this.failureOf(reason));
-    this.cancel(reason);
+    this.#stop(reason, "expired");
   }
 
   addCredit(bytes: number): void {
@@ -139,17 +149,20 @@ export class Query implements QueryFacts, RequestQuery, BodySource, ReplySink {
       const error = new ServeError("result-invalid", "the headers of the reply are larger than 64 KiB. Send less.");
       this.sendFailure(this.failureOf(error));
       this.#reply?.cancel();
-    } else if (end === END) this.#end();
+      return;
+    }
+    if (head.kind === "http") this.#outcome = outcomeOf(head.status);
+    if (end === END) this.#end(this.#outcome);
   }
 
   sendData(body: Uint8Array | undefined, end: FrameEnd): void {
     this.#line.sendData(this.#streamId, body, end);
-    if (end === END) this.#end();
+    if (end === END) this.#end(this.#outcome);
   }
 
   sendFailure(failure: WireFailure): void {
     this.#line.sendFailure(this.#streamId, failure);
-    this.#end();
+    this.#end(outcomeOf(failure.status));
   }
 
   failureOf(thrown: unknown): WireFailure {
@@ -256,9 +269,11 @@ export class Query implements QueryFacts, RequestQuery, BodySource, ReplySink {
     if (!this.#isOver) this.sendFailure(this.failureOf(error));
   }
 
-  #end(): void {
+  #end(outcome: HandlerOutcome): void {
     if (this.#isOver) return;
     this.#isOver = true;
+    const { clock, meters } = this.#world;
+    meters.of(this.#head).ended(outcome, clock.now() - this.#receivedAt);
     this.#line.queryOver(this.#streamId);
   }
 }

@@ -6,6 +6,7 @@
 import type { CallerFactory, CodeHost } from "../api/api.ts";
 import { assert } from "../base/assert.ts";
 import { isServeError, messageOf, ServeError, toErrorBody } from "../base/serve-error.ts";
+import type { Meters } from "../core/metrics/meters.ts";
 import type { ReplicaSpec } from "../model/actor.ts";
 import type { BackendConfig } from "../model/backend-config.ts";
 import type { ErrorBody } from "../model/error-codes.ts";
@@ -21,6 +22,7 @@ import type { Transport } from "../ports/transport.ts";
 import type { Target } from "../target/target.ts";
 import { HealthWatch } from "./health.ts";
 import { loadTarget, reconfigure } from "./load-target.ts";
+import { countBatches, ReplicaMeters } from "./replica-meters.ts";
 import { WireServer } from "./wire-server.ts";
 import { within } from "./within.ts";
 
@@ -33,6 +35,7 @@ export interface ReplicaPorts {
   /** For handles inside the user's code. */
   readonly callers: CallerFactory;
   readonly host: CodeHost;
+  readonly meters: Meters;
 }
 
 export interface ReplicaOptions {
@@ -86,7 +89,7 @@ export class Replica {
 
   /** Resolves when it serves, or is over. */
   async start(): Promise<void> {
-    const { clock, link, callers, host } = this.#ports;
+    const { clock, link, callers, host, meters } = this.#ports;
     link.start({
       onUp: () => this.#linked(),
       onDown: () => {
@@ -100,6 +103,7 @@ export class Replica {
     });
     host.installCallers(callers);
     host.setBatchOverrides(this.#config);
+    host.watchBatches(countBatches(meters, this.#spec.backend));
     this.#tell({});
     const { startTimeoutMs } = this.#config;
     try {
@@ -149,13 +153,14 @@ export class Replica {
     this.#isOver = true;
     this.#health?.stop();
     this.#ports.host.installCallers(undefined);
+    this.#ports.host.watchBatches(undefined);
     await this.#server?.stop();
     this.#ports.link.stop();
   }
 
   // ── start
   async #load(): Promise<void> {
-    const { clock, log, transport, loader } = this.#ports;
+    const { clock, log, transport, loader, meters } = this.#ports;
     const { file } = this.#options;
     const { actor } = file.assignment;
     const { backend, code } = this.#spec;
@@ -166,6 +171,7 @@ export class Replica {
     if (this.#drain !== undefined || this.#isOver) return;
     const server = new WireServer({
       ...{ clock, log, transport, target, maxConcurrentQueries },
+      meters: new ReplicaMeters(meters, backend, target.offers.methods),
       facts: { instance: file.instance, backendTag: backend, replicaTag: actor, own: this.#ports.host.own },
       hello: {
         protocol: WIRE_PROTOCOL,
@@ -176,6 +182,11 @@ export class Replica {
       },
     });
     this.#server = server;
+    meters.gauges((write) => {
+      const labels = { backend, process: actor };
+      write("maitred_replica_running", labels, server.openQueries);
+      write("maitred_replica_limit", labels, this.#config.maxConcurrentQueries);
+    });
     const address = await server.listen(`unix:${runFiles(file.runDir).actorSocket(actor, file.incarnation)}`);
     this.#report = { ...this.#report, address, offers: target.offers };
   }

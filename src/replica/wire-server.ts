@@ -31,13 +31,13 @@ export class WireServer {
   #onEmpty: (() => void) | undefined;
 
   constructor(options: WireServerOptions) {
-    const { clock, log, transport, target, facts, hello } = options;
+    const { clock, log, transport, target, facts, hello, meters } = options;
     this.#clock = clock;
     this.#transport = transport;
     this.#admission = new Admission(clock, options.maxConcurrentQueries);
     const isDraining = () => this.#isDraining;
     this.#world = {
-      ...{ clock, log, transport, target, facts, hello, admission: this.#admission },
+      ...{ clock, log, transport, target, facts, hello, meters, admission: this.#admission },
       get isDraining() {
         return isDraining();
       },

@@ -18,6 +18,7 @@ import {
   type Returned,
   type WireIdentity,
 } from "./replica-client.ts";
+import type { PoolMeters } from "./router-meters.ts";
 
 export interface PoolOwner {
   /** A query goes to a replica for the first time. */
@@ -32,6 +33,9 @@ export interface PoolSettings {
   readonly tag: BackendTag;
   readonly identity: WireIdentity;
   readonly random: () => number;
+  readonly meters: PoolMeters;
+  /** It is closed and its last replica has answered. */
+  readonly onFinished: () => void;
 }
 
 export class BackendPool implements QueryPlace, ReplicaOwner {
@@ -46,6 +50,7 @@ export class BackendPool implements QueryPlace, ReplicaOwner {
   /** Withdrawn ones that still answer. */
   readonly #retiring = new Set<ReplicaClient>();
   #isClosed = false;
+  #isFinished = false;
 
   constructor(ports: ReplicaClientPorts, settings: PoolSettings, owner: PoolOwner) {
     this.tag = settings.tag;
@@ -60,6 +65,15 @@ export class BackendPool implements QueryPlace, ReplicaOwner {
 
   get queued(): number {
     return this.#queue.size;
+  }
+
+  get meters(): PoolMeters {
+    return this.#settings.meters;
+  }
+
+  get connections(): number {
+    const all = [...this.#replicas, ...this.#retiring];
+    return all.filter((replica) => replica.isConnected).length;
   }
 
   /** Queries in flight and waiting. */
@@ -92,6 +106,7 @@ export class BackendPool implements QueryPlace, ReplicaOwner {
     this.#replicas = [];
     for (const client of replicas) this.#retire(client);
     for (const query of this.#queue.takeAll()) this.#giveBack(query);
+    this.#lookFinished();
   }
 
   /** Cuts all connections; the owner has ended every query. */
@@ -148,6 +163,7 @@ export class BackendPool implements QueryPlace, ReplicaOwner {
       return;
     }
     if (why.kind === "busy") query.refusals += 1;
+    if (query.isShadow) this.#settings.meters.shadows.returned.add();
     if (query.isShadow || this.#isClosed) {
       this.#giveBack(query);
       return;
@@ -173,6 +189,7 @@ export class BackendPool implements QueryPlace, ReplicaOwner {
 
   finished(client: ReplicaClient): void {
     this.#retiring.delete(client);
+    this.#lookFinished();
   }
 
   #dispatch(): void {
@@ -194,16 +211,27 @@ export class BackendPool implements QueryPlace, ReplicaOwner {
 
   #start(query: OpenQuery, client: ReplicaClient): void {
     client.start(query);
-    if (!query.wasSent) {
-      query.wasSent = true;
-      this.#owner.sent(query);
+    if (query.wasSent) return;
+    query.wasSent = true;
+    if (!query.isShadow) {
+      const { sent, waitMs } = this.#settings.meters;
+      sent.add();
+      waitMs.record(query.hasWaited ? this.#ports.clock.now() - query.since : 0);
     }
+    this.#owner.sent(query);
+  }
+
+  #lookFinished(): void {
+    if (!this.#isClosed || this.#isFinished || this.#retiring.size > 0) return;
+    this.#isFinished = true;
+    this.#settings.onFinished();
   }
 
   #mayRunAgain(query: OpenQuery): boolean {
     if (query.isShadow || query.hasReply || !query.isRepeatable || query.retries >= MAX_RETRIES_PER_QUERY) return false;
     if (!query.canReplay) return false;
     if (!this.#owner.mayRetry()) return false;
+    this.#settings.meters.retries.add();
     query.retries += 1;
     return true;
   }
@@ -219,7 +247,8 @@ export class BackendPool implements QueryPlace, ReplicaOwner {
   }
 
   #clientFor(entry: ReplicaEntry, limit: number): ReplicaClient {
-    return new ReplicaClient(this.#ports, { entry, identity: this.#settings.identity, limit }, this);
+    const { identity, meters } = this.#settings;
+    return new ReplicaClient(this.#ports, { entry, identity, limit, meters }, this);
   }
 }
 

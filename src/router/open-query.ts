@@ -25,10 +25,13 @@ export interface QueryPlace {
 /** What every query of a router shares. */
 export interface QueryOwner {
   /** The query is over: its deadline counts no more. */
-  ended(query: OpenQuery): void;
+  ended(query: OpenQuery, how: QueryEnd): void;
   /** A callback of the sender threw. */
   sinkThrew(query: OpenQuery, problem: string): void;
 }
+
+/** A failure is that of `onFailure`; `cancelled`: by whoever sent it. */
+export type QueryEnd = "answered" | "cancelled" | WireFailure;
 
 export interface QueryTimes {
   readonly deadline: number;
@@ -70,6 +73,8 @@ export class OpenQuery implements SentQuery, WheelEntry<OpenQuery>, QueryStamp {
   queueNext: OpenQuery | undefined = undefined;
   queuePrevious: OpenQuery | undefined = undefined;
   isQueued = false;
+  /** It was in a queue, now or before. */
+  hasWaited = false;
   readonly #owner: QueryOwner;
   readonly #sink: ReplySink;
 
@@ -94,6 +99,11 @@ export class OpenQuery implements SentQuery, WheelEntry<OpenQuery>, QueryStamp {
     return this.query.endpoint;
   }
 
+  /** When the router got it. */
+  get since(): number {
+    return this.deadline - this.allowedMs;
+  }
+
   /** The whole body can be sent once more. */
   get canReplay(): boolean {
     return this.upload === undefined || this.upload.canReplay;
@@ -107,7 +117,7 @@ export class OpenQuery implements SentQuery, WheelEntry<OpenQuery>, QueryStamp {
   reply(head: ReplyHead, body: Uint8Array, part: Part): void {
     if (this.isDone) return;
     this.hasReply = true;
-    if (part === "end") this.#end();
+    if (part === "end") this.#end("answered");
     try {
       this.#sink.onReply(head, body, part);
     } catch (error) {
@@ -117,7 +127,7 @@ export class OpenQuery implements SentQuery, WheelEntry<OpenQuery>, QueryStamp {
 
   data(bytes: Uint8Array, part: Part): void {
     if (this.isDone) return;
-    if (part === "end") this.#end();
+    if (part === "end") this.#end("answered");
     try {
       this.#sink.onData(bytes, part);
     } catch (error) {
@@ -127,7 +137,7 @@ export class OpenQuery implements SentQuery, WheelEntry<OpenQuery>, QueryStamp {
 
   fail(failure: WireFailure): void {
     if (this.isDone) return;
-    this.#end();
+    this.#end(failure);
     try {
       this.#sink.onFailure(failure);
     } catch (error) {
@@ -144,7 +154,7 @@ export class OpenQuery implements SentQuery, WheelEntry<OpenQuery>, QueryStamp {
   cancel(): void {
     if (this.isDone) return;
     const { place } = this;
-    this.#end();
+    this.#end("cancelled");
     place?.abandon(this, "cancelled");
   }
 
@@ -161,10 +171,10 @@ export class OpenQuery implements SentQuery, WheelEntry<OpenQuery>, QueryStamp {
     this.fail(failure);
   }
 
-  #end(): void {
+  #end(how: QueryEnd): void {
     this.isDone = true;
     this.place = undefined;
     this.upload?.close();
-    this.#owner.ended(this);
+    this.#owner.ended(this, how);
   }
 }

@@ -59,6 +59,7 @@ export class QueryQueue {
 
   #added(query: OpenQuery): void {
     query.isQueued = true;
+    query.hasWaited = true;
     this.#size += 1;
   }
 }

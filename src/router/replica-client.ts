@@ -16,6 +16,7 @@ import { deadlinePassed, headTooLarge, noReplica, replicaLost, wireBroken } from
 import type { OpenQuery, QueryPlace } from "./open-query.ts";
 import type { Candidate } from "./replica-choice.ts";
 import { ReplicaHealth } from "./replica-health.ts";
+import type { PoolMeters } from "./router-meters.ts";
 import { SlotWindow } from "./slot-window.ts";
 import { WireConnection, type WireEnd, type WireEvents, type WirePorts } from "./wire-connection.ts";
 
@@ -51,6 +52,7 @@ export class ReplicaClient implements Candidate, QueryPlace, WireEvents {
   readonly #ports: ReplicaClientPorts;
   readonly #identity: WireIdentity;
   readonly #owner: ReplicaOwner;
+  readonly #meters: PoolMeters;
   readonly #health: ReplicaHealth;
   #connection: WireConnection | undefined;
   /** Sent and not answered. */
@@ -65,7 +67,12 @@ export class ReplicaClient implements Candidate, QueryPlace, WireEvents {
 
   constructor(
     ports: ReplicaClientPorts,
-    who: { readonly entry: ReplicaEntry; readonly identity: WireIdentity; readonly limit: number },
+    who: {
+      readonly entry: ReplicaEntry;
+      readonly identity: WireIdentity;
+      readonly limit: number;
+      readonly meters: PoolMeters;
+    },
     owner: ReplicaOwner,
   ) {
     this.#ports = ports;
@@ -73,13 +80,21 @@ export class ReplicaClient implements Candidate, QueryPlace, WireEvents {
     this.#identity = who.identity;
     this.#owner = owner;
     this.#slots = new SlotWindow(who.limit);
-    this.#health = new ReplicaHealth(ports.clock, () => owner.freed());
+    this.#meters = who.meters;
+    this.#health = new ReplicaHealth(ports.clock, {
+      onEject: (why) => who.meters.ejections[why].add(),
+      onFit: () => owner.freed(),
+    });
   }
 
   get readiness(): Candidate["readiness"] {
     if (this.#isRetired || this.#isLeaving || !this.#slots.allows(this.inFlight)) return "unready";
     const { state } = this.#health;
     return state === "fit" ? "ready" : state === "suspect" ? "suspect" : "unready";
+  }
+
+  get isConnected(): boolean {
+    return this.#connection?.isReady === true;
   }
 
   get owesSlot(): boolean {
@@ -274,10 +289,12 @@ export class ReplicaClient implements Candidate, QueryPlace, WireEvents {
     this.#streams.delete(query.streamId);
     this.#left(query);
     if (refusal.reason === "busy") {
+      this.#meters.refusals.busy.add();
       this.#slots.refused(this.inFlight);
       this.#owner.returned(query, BUSY);
       return undefined;
     }
+    this.#meters.refusals.draining.add();
     this.#leave();
     this.#owner.returned(query, NOT_RUN);
     this.#closeWhenIdle();
@@ -311,7 +328,7 @@ export class ReplicaClient implements Candidate, QueryPlace, WireEvents {
   /** Nothing new is sent there; the pause keeps us away when the list still names it after the connection has ended. */
   #leave(): void {
     this.#isLeaving = true;
-    this.#health.unreachable();
+    this.#health.leaving();
   }
 
   /** A complete answer or failure came; the sender hears of it next. */

@@ -6,10 +6,14 @@ import { ReplicaHealth } from "./replica-health.ts";
 function watched() {
   const clock = new ManualClock();
   let recoveries = 0;
-  const health = new ReplicaHealth(clock, () => {
-    recoveries += 1;
+  const ejections: string[] = [];
+  const health = new ReplicaHealth(clock, {
+    onEject: (why) => ejections.push(why),
+    onFit: () => {
+      recoveries += 1;
+    },
   });
-  return { clock, health, recoveries: () => recoveries };
+  return { clock, health, ejections, recoveries: () => recoveries };
 }
 
 describe("the health of a replica", () => {
@@ -38,13 +42,14 @@ describe("the health of a replica", () => {
   });
 
   test("deadlines that pass in a row make it suspect, an answer between them does not", () => {
-    const { health } = watched();
+    const { health, ejections } = watched();
     for (let time = 1; time < EJECT_AFTER_STALLS; time += 1) health.stalled();
     health.answered();
     for (let time = 1; time < EJECT_AFTER_STALLS; time += 1) health.stalled();
     expect(health.state).toBe("fit");
     health.stalled();
     expect(health.state).toBe("suspect");
+    expect(ejections).toEqual(["stalled"]);
     health.answered();
     expect(health.state).toBe("fit");
   });

@@ -8,19 +8,27 @@
 import { EJECT_AFTER_STALLS, EJECT_MAX_MS, EJECT_MIN_MS } from "../model/limits.ts";
 import type { Clock, Timer } from "../ports/clock.ts";
 
+export type EjectReason = "unreachable" | "leaving" | "stalled";
+
+export interface HealthEvents {
+  /** It is left alone from now on. */
+  onEject(why: EjectReason): void;
+  /** It may be tried again. */
+  onFit(): void;
+}
+
 export class ReplicaHealth {
   state: "fit" | "suspect" | "down" = "fit";
   readonly #clock: Clock;
-  readonly #onFit: () => void;
+  readonly #events: HealthEvents;
   /** Ejections since the last answer. */
   #ejections = 0;
   #stalls = 0;
   #timer: Timer | undefined;
 
-  /** @param onFit it may be tried again. */
-  constructor(clock: Clock, onFit: () => void) {
+  constructor(clock: Clock, events: HealthEvents) {
     this.#clock = clock;
-    this.#onFit = onFit;
+    this.#events = events;
   }
 
   /** Any answer: a handler that throws is alive. */
@@ -31,12 +39,17 @@ export class ReplicaHealth {
   }
 
   unreachable(): void {
-    this.#eject("down");
+    this.#eject("down", "unreachable");
+  }
+
+  /** It has said that it goes. */
+  leaving(): void {
+    this.#eject("down", "leaving");
   }
 
   stalled(): void {
     this.#stalls += 1;
-    if (this.#stalls >= EJECT_AFTER_STALLS && this.state !== "down") this.#eject("suspect");
+    if (this.#stalls >= EJECT_AFTER_STALLS && this.state !== "down") this.#eject("suspect", "stalled");
   }
 
   stop(): void {
@@ -44,9 +57,10 @@ export class ReplicaHealth {
     this.#timer = undefined;
   }
 
-  #eject(state: "suspect" | "down"): void {
+  #eject(state: "suspect" | "down", why: EjectReason): void {
     this.stop();
     this.state = state;
+    this.#events.onEject(why);
     const pauseMs = Math.min(EJECT_MAX_MS, EJECT_MIN_MS * 2 ** this.#ejections);
     this.#ejections = Math.min(this.#ejections + 1, 16);
     this.#timer = this.#clock.after(pauseMs, () => this.#recover());
@@ -56,6 +70,6 @@ export class ReplicaHealth {
     this.stop();
     this.state = "fit";
     this.#stalls = 0;
-    this.#onFit();
+    this.#events.onFit();
   }
 }

@@ -4,10 +4,12 @@
  * failure, at its deadline at the latest; what can have run is run again only where that is allowed.
  */
 
+import type { Meters, WriteGauge } from "../core/metrics/meters.ts";
 import { LongPollClient, type News } from "../longpoll/longpoll.ts";
 import type { BackendTag, EndpointTag } from "../model/ids.ts";
 import { DEFAULT_MAX_QUEUED_QUERIES, DEFAULT_QUERY_TIMEOUT_MS } from "../model/limits.ts";
 import { type EndpointClosure, NO_SNAPSHOT, type PollRequest, type SnapshotId } from "../model/longpoll.ts";
+import { NO_NAME } from "../model/metrics.ts";
 import type { WireFailure } from "../model/wire.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
@@ -18,10 +20,11 @@ import { BackendPool, type PoolOwner } from "./backend-pool.ts";
 import { DeadlineWheel } from "./deadline-wheel.ts";
 import { EndpointTable } from "./endpoint-table.ts";
 import { endpointUnknown, noReplica, noTimeLeft, queueFull, routerStopped } from "./failures.ts";
-import { OpenQuery, type QueryOwner, type QueryPlace } from "./open-query.ts";
+import { OpenQuery, type QueryEnd, type QueryOwner, type QueryPlace } from "./open-query.ts";
 import { QueryQueue } from "./query-queue.ts";
 import type { ReplySink, RouterQuery, SentQuery } from "./query-types.ts";
 import { RetryBudget } from "./retry-budget.ts";
+import { RouterMeters } from "./router-meters.ts";
 import { type ShadowCounts, Shadows } from "./shadows.ts";
 import { parseSnapshots, type RouterSnapshots } from "./snapshots.ts";
 
@@ -36,6 +39,7 @@ export interface RouterPorts {
   readonly random: Random;
   readonly log: Log;
   readonly poll: PollTransport;
+  readonly meters: Meters;
 }
 
 export interface RouterIdentity {
@@ -68,6 +72,7 @@ export class Router implements PoolOwner, QueryOwner {
   readonly #table: EndpointTable;
   /** Holds every open query: each has a deadline. */
   readonly #wheel: DeadlineWheel<OpenQuery>;
+  readonly #meters: RouterMeters;
   readonly #budget: RetryBudget;
   readonly #shadows: Shadows;
   readonly #unrouted: UnroutedQueries;
@@ -83,7 +88,13 @@ export class Router implements PoolOwner, QueryOwner {
     this.#ports = ports;
     this.#identity = identity;
     const random = () => ports.random.number();
-    this.#table = new EndpointTable((tag) => new BackendPool(ports, { tag, identity, random }, this));
+    this.#meters = new RouterMeters(
+      ports.meters,
+      identity.kind,
+      (endpoint) => this.#table.picker(endpoint) !== undefined,
+    );
+    this.#table = new EndpointTable((tag) => this.#newPool(tag));
+    ports.meters.gauges((write) => this.#writeGauges(write));
     this.#wheel = new DeadlineWheel(ports.clock);
     this.#budget = new RetryBudget(ports.clock.now());
     // A process that follows single endpoints learns of each by itself: what it knows of others says nothing.
@@ -156,6 +167,7 @@ export class Router implements PoolOwner, QueryOwner {
   /** Takes over news of the controller, as a whole. Endpoints that are not named stay, unless `complete`. */
   apply(news: Pick<News, "snapshot" | "complete" | "endpoints" | "removed">): void {
     this.#table.apply(news);
+    this.#meters.endpointsChanged();
     this.#applied = news.snapshot;
     this.#learnt = true;
     for (const query of this.#unrouted.takeAll()) this.#route(query);
@@ -203,8 +215,15 @@ export class Router implements PoolOwner, QueryOwner {
 
   // ── as the owner of queries
 
-  ended(query: OpenQuery): void {
+  ended(query: OpenQuery, how: QueryEnd): void {
     this.#wheel.remove(query);
+    if (query.isShadow) return;
+    const durationMs = this.#ports.clock.now() - query.since;
+    if (typeof how === "string") this.#meters.ended(query.endpoint, how, durationMs);
+    else {
+      this.#meters.ended(query.endpoint, "failed", durationMs);
+      this.#meters.failed(how.code);
+    }
   }
 
   sinkThrew(query: OpenQuery, problem: string): void {
@@ -224,6 +243,25 @@ export class Router implements PoolOwner, QueryOwner {
   }
 
   readonly #random = (): number => this.#ports.random.number();
+
+  #newPool(tag: BackendTag): BackendPool {
+    const settings = {
+      ...{ tag, identity: this.#identity, random: this.#random, meters: this.#meters.poolOpened(tag) },
+      onFinished: () => this.#meters.poolGone(tag),
+    };
+    return new BackendPool({ ...this.#ports, meters: this.#meters }, settings, this);
+  }
+
+  #writeGauges(write: WriteGauge): void {
+    const { kind: from } = this.#identity;
+    write("maitred_router_waiting", { from, backend: NO_NAME }, this.#unrouted.size);
+    for (const pool of this.#table.pools) {
+      const labels = { from, backend: pool.tag };
+      write("maitred_router_waiting", labels, pool.queued);
+      write("maitred_wire_in_flight", labels, pool.load - pool.queued);
+      write("maitred_wire_connections", labels, pool.connections);
+    }
+  }
 
   #copy(primary: OpenQuery, sink: ReplySink): OpenQuery {
     const { deadline, allowedMs } = primary;
@@ -254,6 +292,10 @@ class UnroutedQueries implements QueryPlace {
     }
     query.moveTo(this);
     this.#queue.push(query);
+  }
+
+  get size(): number {
+    return this.#queue.size;
   }
 
   takeAll(): readonly OpenQuery[] {

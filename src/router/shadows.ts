@@ -46,8 +46,11 @@ export class Shadows {
     for (const backend of picker.pickShadows(primary.query.shardKey, this.#ports.random)) {
       const pool = this.#ports.pool(backend);
       const isBounded = primary.upload === undefined && this.#inFlight < MAX_SHADOWS_IN_FLIGHT;
-      if (pool === undefined || !isBounded) this.#dropped += 1;
-      else this.#send(primary, pool);
+      if (pool !== undefined && isBounded) this.#send(primary, pool);
+      else {
+        this.#dropped += 1;
+        pool?.meters.shadows.dropped.add();
+      }
     }
   }
 
@@ -66,15 +69,18 @@ export class Shadows {
       },
       () => {
         this.#failed += 1;
+        pool.meters.shadows.failed.add();
       },
     );
     const copy = this.#ports.copy(primary, sink);
     sink.query = copy;
     if (!pool.submitNow(copy)) {
       this.#dropped += 1;
+      pool.meters.shadows.dropped.add();
       copy.cancel();
       return;
     }
+    pool.meters.shadows.sent.add();
     this.#inFlight += 1;
     this.#sent += 1;
   }

@@ -11,6 +11,7 @@ import { WIRE_HELLO_TIMEOUT_MS, WIRE_IDLE_MS } from "../model/limits.ts";
 import { FRAME, type Hello, WIRE_PROTOCOL } from "../model/wire.ts";
 import type { Clock, Timer } from "../ports/clock.ts";
 import type { Socket, Transport } from "../ports/transport.ts";
+import type { WireMeters } from "./router-meters.ts";
 
 export type WireEnd =
   /** It was idle. */
@@ -35,6 +36,7 @@ export interface WireEvents {
 export interface WirePorts {
   readonly transport: Transport;
   readonly clock: Clock;
+  readonly meters: WireMeters;
 }
 
 export class WireConnection {
@@ -90,11 +92,15 @@ export class WireConnection {
   readonly #flush = (): void => {
     this.#willFlush = false;
     if (this.#state === "ended") return;
-    for (const piece of this.writer.take()) this.#socket.write(piece);
+    for (const piece of this.writer.take()) {
+      this.#ports.meters.sentBytes.add(piece.length);
+      this.#socket.write(piece);
+    }
   };
 
   #read(bytes: Uint8Array): void {
     if (this.#state === "ended") return;
+    this.#ports.meters.receivedBytes.add(bytes.length);
     const problem = this.#decoder.push(bytes, this.#onFrame);
     if (problem !== undefined) this.#finish({ kind: "broken", reason: problem.reason });
   }

@@ -4,6 +4,7 @@ import { createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { expect, test } from "vitest";
+import { serve } from "../../src/index.ts";
 import { stateFiles } from "../../src/model/places.ts";
 import { SCHEMA_VERSION } from "../../src/model/records.ts";
 import { expectRefusal, maitred } from "../harness/command.ts";
@@ -44,6 +45,10 @@ test.each([
     "run",
     (name: string, port: number) => ["run", fixture("apps/hello.ts").pathname, "--instance", name, "--port", `${port}`],
   ],
+  [
+    "start --metrics-port",
+    (name: string, port: number) => ["start", "--instance", name, "--port", "0", "--metrics-port", `${port}`],
+  ],
 ] as const)(
   "`maitred %s` on a port in use says which",
   async (_command, argsOf) => {
@@ -58,6 +63,18 @@ test.each([
   },
   30_000,
 );
+
+test("metrics options that cannot be are refused before anything is started", async () => {
+  const wrong = { port: 70_000, hots: "x" } as object;
+  await expect(serve.start({ instance: lab().name("metrics"), metrics: wrong })).rejects.toMatchObject({
+    code: "config-invalid",
+    message:
+      'metrics.port must be a whole number from 0 to 65535, got 70000. metrics.hots is not an option. Did you mean "host"?',
+  });
+  const refused = await maitred(["start", "--instance", lab().name("metrics"), "--metrics-port", "many"]);
+  expectRefusal(refused, { status: 2, code: "usage" });
+  await nothingLeft();
+});
 
 test("a state folder that cannot be written is named", async () => {
   // Root writes everywhere but in the kernel's own file system.

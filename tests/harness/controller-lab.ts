@@ -9,6 +9,7 @@ import { openSqliteStore, type SqliteStore } from "../../src/adapters/sqlite-sto
 import { createSystemClock } from "../../src/adapters/system-clock.ts";
 import type { ServeError } from "../../src/base/serve-error.ts";
 import { Controller, type LifeEnd } from "../../src/controller/controller.ts";
+import { Meters } from "../../src/core/metrics/meters.ts";
 import type { Call, Goal } from "../../src/model/calls.ts";
 import type { GoalId, InstanceId, InstanceName } from "../../src/model/ids.ts";
 import { keysOf } from "../../src/model/keys.ts";
@@ -95,6 +96,7 @@ export class ControllerLab {
         store: script.through?.(store) ?? store,
         clock: this.clock,
         log: silent,
+        meters: new Meters(),
         faults: { point: () => script.afterSave?.() },
       },
       {

@@ -29,7 +29,7 @@ export interface Started {
   status(): Promise<Status>;
 }
 
-export interface StartInLab extends Pick<StartOptions, "detached"> {
+export interface StartInLab extends Pick<StartOptions, "detached" | "metrics"> {
   readonly proxies?: number | undefined;
   /** Added to the environment that every process of the instance inherits. */
   readonly env?: Readonly<Record<string, string>> | undefined;
@@ -117,6 +117,7 @@ const openLab = (): Lab => {
             detached: options.detached ?? true,
             instance: name,
             http: { port: 0, proxiesPerNode: options.proxies ?? 1 },
+            metrics: options.metrics,
           }),
         );
         return await startedOf(client, name);

@@ -7,6 +7,7 @@ import { createNodeHttpEdge } from "../../src/adapters/node-http-edge.ts";
 import { createSocketTransport } from "../../src/adapters/socket-transport.ts";
 import { createSystemClock } from "../../src/adapters/system-clock.ts";
 import { createSystemRandom } from "../../src/adapters/system-random.ts";
+import { Meters } from "../../src/core/metrics/meters.ts";
 import type { BackendConfigInput } from "../../src/model/backend-config.ts";
 import type { EndpointSpec } from "../../src/model/endpoint.ts";
 import { type ActorName, actorName, type NodeName } from "../../src/model/ids.ts";
@@ -96,6 +97,7 @@ const entryOf = ({ file, address }: StartedReplica) => ({
 export class StartedProxy {
   readonly link = new MemoryLink();
   readonly log = memoryLog();
+  readonly meters = new Meters();
   readonly role: ProxyRole;
   readonly router: Router;
   readonly exited: Promise<number>;
@@ -118,7 +120,7 @@ export class StartedProxy {
       },
     };
     this.router = new Router(
-      { transport: createSocketTransport(), clock, random, log: this.log, poll: SILENT },
+      { transport: createSocketTransport(), clock, random, log: this.log, poll: SILENT, meters: this.meters },
       { instanceId: "i-1", peer: actor, kind: "proxy", follow: "all" },
     );
     this.role = new ProxyRole(
@@ -130,6 +132,7 @@ export class StartedProxy {
         edge: createNodeHttpEdge({ limits }),
         snapshots,
         router: this.router,
+        meters: this.meters,
       },
       { file: fileOf(actor, port), listenFd: undefined, linkEvents: {}, exit: exit.resolve },
     );

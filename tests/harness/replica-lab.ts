@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { createSocketTransport } from "../../src/adapters/socket-transport.ts";
 import { createSystemClock } from "../../src/adapters/system-clock.ts";
 import { type CallerFactory, ownProcess } from "../../src/api/api.ts";
+import { Meters } from "../../src/core/metrics/meters.ts";
 import type { Address } from "../../src/model/actor.ts";
 import { type BackendConfigInput, resolveBackendConfig } from "../../src/model/backend-config.ts";
 import type { CodeRef } from "../../src/model/code-ref.ts";
@@ -140,6 +141,7 @@ export class StartedReplica {
   readonly file: ActorFile;
   readonly link = new MemoryLink();
   readonly log = memoryLog();
+  readonly meters = new Meters();
   readonly exited: Promise<number>;
   readonly replica: Replica;
   readonly clients: WireClient[] = [];
@@ -163,6 +165,7 @@ export class StartedReplica {
         loader: { load: async () => (typeof exports === "function" ? exports() : exports) },
         callers: callers ?? noCallers,
         host: ownProcess,
+        meters: this.meters,
       },
       { file, exit: exit.resolve },
     );

@@ -5,6 +5,7 @@
 import { createSocketTransport } from "../../src/adapters/socket-transport.ts";
 import { createSystemClock } from "../../src/adapters/system-clock.ts";
 import { createSystemRandom } from "../../src/adapters/system-random.ts";
+import { Meters } from "../../src/core/metrics/meters.ts";
 import type { EndpointSpec } from "../../src/model/endpoint.ts";
 import type { BackendTag, EndpointTag } from "../../src/model/ids.ts";
 import type { BackendClosure, EndpointClosure, ReplicaEntry } from "../../src/model/longpoll.ts";
@@ -44,6 +45,7 @@ export interface RouterLabOptions {
 
 export class RouterLab {
   readonly log = memoryLog();
+  readonly meters = new Meters();
   readonly clock: Clock;
   readonly router: Router;
   readonly #replicas: WireReplica[] = [];
@@ -56,6 +58,7 @@ export class RouterLab {
       clock: this.clock,
       random: options.random ?? createSystemRandom(),
       log: this.log,
+      meters: this.meters,
       poll: options.poll ?? NEVER_POLLED,
     };
     const { follow = "all" } = options;

@@ -5,6 +5,7 @@
 import { createNodeHttpEdge } from "../../adapters/node-http-edge.ts";
 import { type CallerFactory, type LocalAppScope, sharedProcess } from "../../api/api.ts";
 import { ServeError } from "../../base/serve-error.ts";
+import type { Meters } from "../../core/metrics/meters.ts";
 import type { ActorSpec } from "../../model/actor.ts";
 import type { BackendConfig } from "../../model/backend-config.ts";
 import { type ActorName, actorName, type NodeName } from "../../model/ids.ts";
@@ -27,6 +28,7 @@ export interface LocalPorts {
   readonly random: Random;
   readonly log: Log;
   readonly transport: Transport;
+  readonly meters: Meters;
 }
 
 export interface LocalReplicaPorts extends LocalPorts {

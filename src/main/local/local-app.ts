@@ -18,6 +18,7 @@ import {
 } from "../../api/api.ts";
 import { suggestion } from "../../base/did-you-mean.ts";
 import { isServeError, messageOf, ServeError } from "../../base/serve-error.ts";
+import { Meters } from "../../core/metrics/meters.ts";
 import { LOCAL_TIMER_HOLD_MS } from "../../model/limits.ts";
 import type { EndpointClosure, ReplicaEntry } from "../../model/longpoll.ts";
 import type { EndpointRecord } from "../../model/records.ts";
@@ -68,7 +69,7 @@ export class LocalApp {
     const random = createSystemRandom();
     const env = { ...process.env, MAITRED_LOG_LEVEL: process.env["MAITRED_LOG_LEVEL"] ?? "error" };
     const log = createLightLog({ fields: { process: "local" }, env });
-    this.#ports = { clock, random, log, transport: createMemoryTransport() };
+    this.#ports = { clock, random, log, transport: createMemoryTransport(), meters: new Meters() };
     this.#instanceId = random.id();
     this.#router = this.#newRouter("program");
     const words = { openCall: (cancel: (reason: unknown) => void) => this.#openCall(cancel), currentQuery };

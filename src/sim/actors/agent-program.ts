@@ -1,5 +1,7 @@
 /** The agent's process in a simulated world: the real Agent on the ports of its node. What main/run-agent.ts does. */
 import { Agent } from "../../agent/agent.ts";
+import { ServeError } from "../../base/serve-error.ts";
+import { Meters } from "../../core/metrics/meters.ts";
 import type { InstanceName } from "../../model/ids.ts";
 import { keysOf } from "../../model/keys.ts";
 import type { AgentLaunch } from "../../model/launch.ts";
@@ -8,6 +10,8 @@ import type { SimProcess } from "../kernel/sim-process.ts";
 import { openFolders, openLedger } from "../node/agent-files.ts";
 import { ENTRIES, type SimNode } from "../node/sim-node.ts";
 import type { World } from "../world.ts";
+
+const NO_USAGE = { cpuMs: 0, residentBytes: 0, heapBytes: 0, loopBusyMs: 0 };
 
 export const runAgent = (world: World, node: SimNode, process: SimProcess, launch: AgentLaunch): void => {
   const { stateDir, runDir, disk } = node;
@@ -19,6 +23,7 @@ export const runAgent = (world: World, node: SimNode, process: SimProcess, launc
       if (!world.isCluster) world.store.txn({ compare: [], then: [{ kind: "deletePrefix", prefix: "" }] }, undefined);
     },
   };
+  const meters = new Meters();
   const agent = new Agent(
     {
       clock: process.clock,
@@ -31,6 +36,9 @@ export const runAgent = (world: World, node: SimNode, process: SimProcess, launc
       links: node.switchboard.serverFor(process),
       sockets: node.listenSockets(),
       entries: ENTRIES,
+      meters,
+      snapshot: () => ({ startedAt: 0, usage: NO_USAGE, samples: meters.samples() }),
+      metricsServer: { listen: () => Promise.reject(new ServeError("port-in-use", "nobody scrapes a simulation")) },
       openStore: async () => {
         disk.write(stateFiles(stateDir).store, true, "durably");
         return world.storeFor(process);
@@ -40,6 +48,7 @@ export const runAgent = (world: World, node: SimNode, process: SimProcess, launc
       launch,
       start: { execPath: "node", entry: "agent", cwd: "/", env: {} },
       keys: keysOf(launch.instance as InstanceName),
+      version: "sim",
       host: { hostname: node.name, cpus: 4, memoryBytes: 8e9 },
     },
   );

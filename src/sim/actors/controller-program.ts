@@ -1,5 +1,6 @@
 /** The controller's process in a simulated world: what main/controller.ts does, without the REST server. */
 import { Controller } from "../../controller/controller.ts";
+import { Meters } from "../../core/metrics/meters.ts";
 import type { Address } from "../../model/actor.ts";
 import type { InstanceId, InstanceName, NodeName } from "../../model/ids.ts";
 import type { ControllerLaunch } from "../../model/launch.ts";
@@ -28,7 +29,7 @@ export const runController = (world: World, node: SimNode, process: SimProcess, 
     instanceOnDisk: () => node.instanceOnDisk(),
   });
   const controller = new Controller(
-    { store, clock, log, faults: { point: () => {} } },
+    { store, clock, log, meters: new Meters(), faults: { point: () => {} } },
     {
       instance: launch.instance as InstanceName,
       node: launch.node as NodeName,

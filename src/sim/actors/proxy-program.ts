@@ -28,7 +28,7 @@ export const runProxy = (world: World, node: SimNode, process: SimProcess, args:
     incarnation,
     instanceOnDisk: () => node.instanceOnDisk(),
   });
-  const { router, poll } = seatRouter(world, process, { file, link });
+  const { router, poll, meters } = seatRouter(world, process, { file, link });
   const snapshots = stateFiles(node.stateDir).snapshot;
   const by = { process, effects: world.effects };
   const random = world.random.fork(process.facts.name);
@@ -38,6 +38,7 @@ export const runProxy = (world: World, node: SimNode, process: SimProcess, args:
       log: world.logOf(process),
       random,
       link,
+      meters,
       router,
       edge: emptyEdge(process, random.between(0, DRAIN_MS)),
       snapshots: {
@@ -64,4 +65,5 @@ const emptyEdge = ({ clock }: SimProcess, drainMs: number): HttpEdge => ({
     }),
   stop: () => {},
   reasonOf: () => "",
+  counts: () => ({ open: 0, accepted: 0, refused: 0 }),
 });

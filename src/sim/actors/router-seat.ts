@@ -1,5 +1,6 @@
 /** A router in a simulated process: the real Router with the real long-poll client. Wires to replicas are never opened. */
 import { ServeError } from "../../base/serve-error.ts";
+import { Meters } from "../../core/metrics/meters.ts";
 import type { ActorFile } from "../../model/places.ts";
 import type { Transport } from "../../ports/transport.ts";
 import { Router } from "../../router/router.ts";
@@ -21,6 +22,7 @@ export interface RouterSeat {
 export interface SeatedRouter {
   readonly router: Router;
   readonly poll: SimPollTransport;
+  readonly meters: Meters;
 }
 
 export const seatRouter = (
@@ -42,6 +44,7 @@ export const seatRouter = (
       },
     },
   });
+  const meters = new Meters();
   const router = new Router(
     {
       transport: NO_TRANSPORT,
@@ -49,6 +52,7 @@ export const seatRouter = (
       random: world.random.fork(process.facts.name),
       log: world.logOf(process),
       poll,
+      meters,
     },
     { instanceId, peer: assignment.actor, kind, follow: kind === "proxy" ? "all" : "used" },
   );
@@ -56,7 +60,7 @@ export const seatRouter = (
   world.routers.add(seat);
   process.onDeath(() => world.routers.delete(seat));
   router.onEndpoints(() => world.emit("applied", { seat }));
-  return { router, poll };
+  return { router, poll, meters };
 };
 
 const none = (): never => {

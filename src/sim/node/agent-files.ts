@@ -2,6 +2,7 @@
 import type { ServeError } from "../../base/serve-error.ts";
 import type { ActorName } from "../../model/ids.ts";
 import type { SavedLaunch } from "../../model/launch.ts";
+import type { SavedTotals } from "../../model/metrics.ts";
 import { type ActorFile, type ControllerFile, type InstanceFile, runFiles, stateFiles } from "../../model/places.ts";
 import type { ActorLedger } from "../../ports/actor-ledger.ts";
 import type { InstanceFolders } from "../../ports/instance-folders.ts";
@@ -71,6 +72,8 @@ export const openFolders = (of: FilesOf): InstanceFolders => {
     },
     forgetRescues: () => {},
     trimLogs: () => {},
+    saveMetrics: (totals) => void act(of, "metrics file", () => disk.write(run.metrics, totals, "quickly")),
+    savedMetrics: () => disk.read<SavedTotals>(run.metrics),
     touchRun: () => {},
     clearRun: () => void act(of, "end of the run folder", () => disk.deleteFolder(runDir)),
     removeState: () =>

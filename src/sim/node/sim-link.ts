@@ -112,6 +112,9 @@ export class SimLink implements AgentLink {
       case "ping":
         this.#send({ kind: "pong", id: message.id });
         return;
+      case "collect":
+        if (this.#events.onCollect !== undefined) this.#send({ kind: "metrics", snapshot: this.#events.onCollect() });
+        return;
       case "configure":
         this.#events.onConfigure?.(message.configRevision, message.config);
         return;
