@@ -5,7 +5,8 @@ import { backend, type Client, defineApp, type Handle, ref } from "../../src/ind
 import { Calls, type Deep, type greet, type Outer, type web } from "../fixtures/apps/calls.ts";
 import { fixture } from "../harness/echo.ts";
 import { useLab } from "../harness/lab.ts";
-import { type CallsApp, describeCalls, describeCallsApp } from "./calls.contract.ts";
+import { describeCalls } from "./calls.contract.ts";
+import { type CallsApp, describeCallsApp } from "./calls-app.contract.ts";
 
 // Handlers that fail on purpose would fill the output with their stacks.
 vi.stubEnv("MAITRED_LOG_LEVEL", "silent");
