@@ -59,7 +59,12 @@ let leads = false;
 const controller = new Controller(
   { store: counting(store), clock, log: silent, faults: { point: () => {} } },
   controllerOptions(),
-  { onLead: () => (leads = true), onLost: () => process.exit(1), onFailed: () => process.exit(1) },
+  {
+    onLead: () => (leads = true),
+    onStandstill: () => {},
+    onLost: () => process.exit(1),
+    onFailed: () => process.exit(1),
+  },
 );
 const transport: PollTransport = {
   poll: async (request, signal) => {
