@@ -9,6 +9,7 @@ import { bigRequests, bigResponses, streamedParts } from "./data/bodies.ts";
 import { composition } from "./data/composition.ts";
 import { halfLoad } from "./data/half-load.ts";
 import { handleCalls, loneCall } from "./data/handle-calls.ts";
+import { metricsCost } from "./data/metrics-cost.ts";
 import { smallRequests } from "./data/small-requests.ts";
 import { idleMemory, npmStart, runHello } from "./start/start-rows.ts";
 
@@ -20,6 +21,7 @@ export const COMPARISONS: readonly Comparison[] = [
   creating,
   smallRequests,
   halfLoad,
+  metricsCost,
   handleCalls,
   loneCall,
   composition,

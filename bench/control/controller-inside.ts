@@ -15,7 +15,7 @@ import type { PollTransport } from "../../src/ports/poll-transport.ts";
 import type { Store, Txn } from "../../src/ports/store.ts";
 import { waitFor } from "../../tests/harness/wait-for.ts";
 import { median } from "../measure.ts";
-import { backendTag, controllerOptions, endpointTag, INSTANCE, INSTANCE_ID, silent } from "./seed.ts";
+import { backendTag, controllerOptions, controllerPorts, endpointTag, INSTANCE, INSTANCE_ID, silent } from "./seed.ts";
 import { NODE, SimAgent } from "./sim-agent.ts";
 
 const START_DEADLINE_MS = 60_000;
@@ -56,16 +56,12 @@ const agent = new SimAgent({
   onCommit: () => store.nudge(),
 });
 let leads = false;
-const controller = new Controller(
-  { store: counting(store), clock, log: silent, faults: { point: () => {} } },
-  controllerOptions(),
-  {
-    onLead: () => (leads = true),
-    onStandstill: () => {},
-    onLost: () => process.exit(1),
-    onFailed: () => process.exit(1),
-  },
-);
+const controller = new Controller(controllerPorts(counting(store), clock), controllerOptions(), {
+  onLead: () => (leads = true),
+  onStandstill: () => {},
+  onLost: () => process.exit(1),
+  onFailed: () => process.exit(1),
+});
 const transport: PollTransport = {
   poll: async (request, signal) => {
     const answer = await controller.poll(request, signal);

@@ -6,11 +6,14 @@ import { cpSync, existsSync, mkdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { openSqliteStore } from "../../src/adapters/sqlite-store.ts";
 import { createSystemClock } from "../../src/adapters/system-clock.ts";
-import { Controller } from "../../src/controller/controller.ts";
+import { Controller, type ControllerPorts } from "../../src/controller/controller.ts";
+import { Meters } from "../../src/core/metrics/meters.ts";
 import type { Call } from "../../src/model/calls.ts";
 import type { BackendTag, EndpointTag, GoalId, InstanceId, InstanceName } from "../../src/model/ids.ts";
 import { stateFiles } from "../../src/model/places.ts";
+import type { Clock } from "../../src/ports/clock.ts";
 import type { Log } from "../../src/ports/log.ts";
+import type { Store } from "../../src/ports/store.ts";
 import { waitFor } from "../../tests/harness/wait-for.ts";
 import type { Bench } from "../comparison.ts";
 import { NODE, SimAgent } from "./sim-agent.ts";
@@ -76,6 +79,14 @@ const makeSeed = async (stateDir: string, size: number): Promise<void> => {
   await agent.stop();
   await store.close();
 };
+
+export const controllerPorts = (store: Store, clock: Clock): ControllerPorts => ({
+  store,
+  clock,
+  log: silent,
+  meters: new Meters(),
+  faults: { point: () => {} },
+});
 
 /** With one proxy, that polls when somebody plays it. */
 export const controllerOptions = () =>
