@@ -55,7 +55,7 @@ const makeSeed = async (stateDir: string, size: number): Promise<void> => {
   const options = { stateDir, clock, instance: INSTANCE, instanceId: INSTANCE_ID };
   const agent = new SimAgent({ ...options, onCommit: () => store.nudge() });
   let leads = false;
-  const controller = new Controller({ store, clock, log: silent, faults: { point: () => {} } }, controllerOptions(), {
+  const controller = new Controller(controllerPorts(store, clock), controllerOptions(), {
     onLead: () => (leads = true),
     onLost: () => {},
     onFailed: (error) => Promise.reject(error),
