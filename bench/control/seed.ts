@@ -57,6 +57,7 @@ const makeSeed = async (stateDir: string, size: number): Promise<void> => {
   let leads = false;
   const controller = new Controller(controllerPorts(store, clock), controllerOptions(), {
     onLead: () => (leads = true),
+    onStandstill: () => {},
     onLost: () => {},
     onFailed: (error) => Promise.reject(error),
   });
