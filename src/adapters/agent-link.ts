@@ -9,7 +9,8 @@ import type { ActorName, InstanceId } from "../model/ids.ts";
 import { DIAL_INTERVAL_MS, INSTANCE_GONE_MS, INSTANCE_LOOK_INTERVAL_MS, MAX_LINK_LINE_BYTES } from "../model/limits.ts";
 import { type ActorReport, type FromAgent, type Leader, LINK_PROTOCOL, type ToAgent } from "../model/link-messages.ts";
 import { type InstanceFile, runFiles } from "../model/places.ts";
-import type { AgentLink, LinkEvents } from "../ports/agent-link.ts";
+import type { ProbeOrder } from "../model/probe.ts";
+import type { ControllerLink, LinkEvents } from "../ports/agent-link.ts";
 import { encodeLine, LineReader } from "./json-lines.ts";
 import { isAbsence } from "./whole-files.ts";
 
@@ -24,7 +25,7 @@ export interface AgentLinkOptions {
 }
 
 /** A link that can also be told whether it keeps its process alive. It does until `unref`. */
-export interface ProcessLink extends AgentLink {
+export interface ProcessLink extends ControllerLink {
   ref(): void;
   unref(): void;
 }
@@ -74,6 +75,10 @@ class SocketLink implements ProcessLink {
 
   committed(): void {
     this.#send({ kind: "committed" });
+  }
+
+  probe(id: number, order: ProbeOrder): void {
+    this.#send({ kind: "probe", id, order });
   }
 
   stop(): void {
@@ -158,6 +163,9 @@ class SocketLink implements ProcessLink {
         return;
       case "committed":
         this.#events.onCommitted?.();
+        return;
+      case "probed":
+        this.#events.onProbed?.(message.id, message.answer);
         return;
       case "refused":
         this.#refused(message.reason);

@@ -8,7 +8,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Entries } from "../ports/entries.ts";
 
-export type Main = "agent" | "controller" | "proxy" | "replica";
+export type Main = "agent" | "controller" | "proxy" | "replica" | "probe";
 
 const EXTENSION = import.meta.url.endsWith(".ts") ? "ts" : "js";
 const OWN_ROOT = fileURLToPath(new URL("../..", import.meta.url));
@@ -18,11 +18,12 @@ export const mainFile = (main: Main): string => fileURLToPath(new URL(`../main/$
 export const entries = (): Entries => ({
   controller: mainFile("controller"),
   proxy: mainFile("proxy"),
-  replica: (module) => replicaFileFor(module) ?? mainFile("replica"),
+  replica: (module) => fileOfOtherCopy(module, "replica") ?? mainFile("replica"),
+  probe: (module) => fileOfOtherCopy(module, "probe") ?? mainFile("probe"),
 });
 
 /** Undefined = the module's folder finds no other copy than ours. */
-function replicaFileFor(module: string): string | undefined {
+function fileOfOtherCopy(module: string, main: Main): string | undefined {
   let root: string;
   try {
     root = dirname(createRequire(module).resolve("maitred/package.json"));
@@ -30,5 +31,5 @@ function replicaFileFor(module: string): string | undefined {
     return undefined; // not installed there: a folder without a package.json, say
   }
   if (join(root, "/") === OWN_ROOT) return undefined;
-  return [join(root, "dist/main/replica.js"), join(root, "src/main/replica.ts")].find((file) => existsSync(file));
+  return [join(root, `dist/main/${main}.js`), join(root, `src/main/${main}.ts`)].find((file) => existsSync(file));
 }

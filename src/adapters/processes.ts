@@ -28,7 +28,7 @@ class SystemProcesses implements ProcessHost {
   ): ProcessIdentity {
     // Node blames a missing folder on the program: look first.
     if (!existsSync(options.cwd)) throw notStarted(entry, `its folder ${options.cwd} does not exist`);
-    const env = environmentOf(entry, options.env);
+    const env = environmentOf(options.env, entry);
     const { output, listenFd } = options;
     const fd = output.kind === "file" ? openLog(output.path) : undefined;
     try {
@@ -153,7 +153,7 @@ function killOne(pid: number): void {
   }
 }
 
-const openLog = (path: string): number => {
+export const openLog = (path: string): number => {
   try {
     return openSync(path, "a", 0o600);
   } catch (cause) {
@@ -161,16 +161,17 @@ const openLog = (path: string): number => {
   }
 };
 
-const environmentOf = (entry: string, { file, set }: SpawnOptions["env"]): NodeJS.ProcessEnv => {
+/** @throws ServeError `start-failed` about `what` is not started for want of it. */
+export const environmentOf = ({ file, set }: SpawnOptions["env"], what: string): NodeJS.ProcessEnv => {
   if (file === undefined) return { ...process.env, ...set };
   let text: string;
   try {
     text = readFileSync(file, "utf8");
   } catch (cause) {
-    throw notStarted(entry, `its envFile ${file} cannot be read: ${messageOf(cause)}`);
+    throw notStarted(what, `its envFile ${file} cannot be read: ${messageOf(cause)}`);
   }
   return { ...process.env, ...parseEnv(text), ...set };
 };
 
-const notStarted = (entry: string, why: string): ServeError =>
-  new ServeError("start-failed", `${entry} was not started: ${why}.`);
+export const notStarted = (what: string, why: string): ServeError =>
+  new ServeError("start-failed", `${what} was not started: ${why}.`);

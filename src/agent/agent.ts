@@ -76,6 +76,7 @@ export class Agent {
     }
     const over = await this.#over.promise;
     for (const timer of this.#timers) timer.cancel();
+    this.#parts?.codeKeeper.stop();
     const end = await this.#finish(over, isNew);
     log.info("agent-ends", { kind: end.kind });
     this.#parts?.listeners.close();
@@ -123,6 +124,7 @@ export class Agent {
     this.#writeInstanceFile(instanceId, createdAt);
     parts.session.start(store);
     parts.keeper.start();
+    parts.codeKeeper.start();
     this.#startTicking();
   }
 
@@ -327,7 +329,7 @@ export class Agent {
     const { folders, clock } = this.#ports;
     const { supervisor } = this.#parts!;
     this.#every(LIVENESS_INTERVAL_MS, () => this.#lookAround());
-    this.#every(LOG_LOOK_INTERVAL_MS, () => folders.trimLogs(["agent", "controller", ...supervisor.actors()]));
+    this.#every(LOG_LOOK_INTERVAL_MS, () => folders.trimLogs(["agent", "controller", "probe", ...supervisor.actors()]));
     this.#every(RUN_TOUCH_INTERVAL_MS, () => folders.touchRun());
     this.#timers.add(clock.after(RESCUE_FORGIVE_MS, () => folders.forgetRescues()));
   }

@@ -9,8 +9,10 @@ import { stateFiles } from "../model/places.ts";
 import type { InstanceRecord } from "../model/records.ts";
 import type { ActorLedger } from "../ports/actor-ledger.ts";
 import type { Clock } from "../ports/clock.ts";
+import type { ProbeProcesses } from "../ports/code-probe.ts";
 import type { Entries } from "../ports/entries.ts";
 import type { InstanceFolders } from "../ports/instance-folders.ts";
+import type { KeptCodeFiles } from "../ports/kept-code.ts";
 import type { LinkServer } from "../ports/link-server.ts";
 import type { ListenSockets } from "../ports/listen-sockets.ts";
 import type { Log } from "../ports/log.ts";
@@ -22,10 +24,12 @@ import type { Store } from "../ports/store.ts";
 import { ActorMeters } from "./actor-meters.ts";
 import { ActorStarter } from "./actor-starter.ts";
 import { ActorSupervisor } from "./actor-supervisor.ts";
+import { CodeKeeper } from "./code-keeper.ts";
 import { type ControllerDeaths, ControllerKeeper } from "./controller-keeper.ts";
 import { LinkDesk } from "./link-desk.ts";
 import { ListenerTable } from "./listener-table.ts";
 import { MetricsDesk, type MetricsDeskParts } from "./metrics-desk.ts";
+import { ProbeDesk } from "./probe-desk.ts";
 import { StoreSession } from "./store-session.ts";
 import { SupervisionClock } from "./supervision-clock.ts";
 
@@ -44,6 +48,8 @@ export interface AgentPorts {
   readonly meters: Meters;
   readonly snapshot: () => MetricsSnapshot;
   readonly metricsServer: MetricsServer;
+  readonly probes: ProbeProcesses;
+  readonly keptCode: KeptCodeFiles;
   /** Rejects with `state-unwritable`, `schema-newer`, `store-unavailable`. `onCommit`: this store has committed something. */
   readonly openStore: (onCommit: () => void) => Promise<Store>;
 }
@@ -80,6 +86,7 @@ export interface NodeParts {
   readonly session: StoreSession;
   readonly desk: LinkDesk;
   readonly metrics: MetricsDesk | undefined;
+  readonly codeKeeper: CodeKeeper;
 }
 
 export function assemble(ports: AgentPorts, settings: AgentSettings, wiring: Wiring): NodeParts {
@@ -110,12 +117,19 @@ export function assemble(ports: AgentPorts, settings: AgentSettings, wiring: Wir
     settings.launch.metrics === undefined
       ? undefined
       : new MetricsDesk(metricsParts(ports, settings, { supervisor, keeper }));
+  const codeKeeper = new CodeKeeper({
+    ...{ clock, log, files: ports.keptCode },
+    ofActors: () =>
+      ledger.load().actors.map(({ assignment: { spec } }) => (spec.kind === "replica" ? spec.identity : undefined)),
+    ofStore: () => session.codeIdentities(),
+  });
+  const probes = new ProbeDesk(ports.probes, (code) => codeKeeper.found(code));
   const desk = new LinkDesk({
-    ...{ instanceId, supervisor, keeper, log, metrics, onCommitted },
+    ...{ instanceId, supervisor, keeper, probes, log, metrics, onCommitted },
     node: settings.launch.node,
     onLead: wiring.onLead,
   });
-  return { supervision, listeners, supervisor, keeper, session, desk, metrics };
+  return { supervision, listeners, supervisor, keeper, session, desk, metrics, codeKeeper };
 }
 
 const metricsParts = (

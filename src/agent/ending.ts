@@ -11,6 +11,7 @@ import {
   REPLICA_DRAIN_MOST_MS,
 } from "../model/limits.ts";
 import type { Clock } from "../ports/clock.ts";
+import type { ProbeProcesses } from "../ports/code-probe.ts";
 import type { InstanceFolders } from "../ports/instance-folders.ts";
 import type { Log } from "../ports/log.ts";
 import type { ActorSupervisor } from "./actor-supervisor.ts";
@@ -28,6 +29,7 @@ export interface EndingParts {
   readonly supervisor: ActorSupervisor;
   readonly keeper: ControllerKeeper;
   readonly session: StoreSession;
+  readonly probes: ProbeProcesses;
   readonly folders: InstanceFolders;
   readonly log: Log;
   /** Resolves when the store holds the instance no more. */
@@ -36,7 +38,7 @@ export interface EndingParts {
 
 /** Resolves when no process of this node is left but this one, and no file but the lock and what is kept. */
 export async function endNode(parts: EndingParts, { pace, state }: Ending): Promise<void> {
-  const { clock, supervisor, keeper, session, folders, log } = parts;
+  const { clock, supervisor, keeper, session, probes, folders, log } = parts;
   log.info("ending", { pace, state });
   if (state === "erased") folders.writeTombstone();
   if (pace !== "stopped") await drain(parts, pace);
@@ -46,6 +48,8 @@ export async function endNode(parts: EndingParts, { pace, state }: Ending): Prom
     await Promise.race([parts.untilErased, new Promise<void>((resolve) => clock.after(ERASE_SETTLE_MS, resolve))]);
   }
   await keeper.end(pace === "hurry" ? 0 : CONTROLLER_STOP_MS);
+  // Nobody orders new ones, and none may write into a folder that goes.
+  probes.endAll();
   await session.stop();
   supervisor.stop();
   if (state === "erased") folders.removeState();

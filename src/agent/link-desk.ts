@@ -3,8 +3,10 @@
  * leader; actors belong to the supervisor, the controller to its keeper.
  */
 import { assertNever } from "../base/assert.ts";
+import { toErrorBody } from "../base/serve-error.ts";
 import { type ActorName, controllerName, type InstanceId } from "../model/ids.ts";
 import { type Leader, LINK_PROTOCOL, type ToAgent } from "../model/link-messages.ts";
+import type { CodeProbe } from "../ports/code-probe.ts";
 import type { ServerLink } from "../ports/link-server.ts";
 import type { Log } from "../ports/log.ts";
 import type { ActorSupervisor } from "./actor-supervisor.ts";
@@ -15,6 +17,7 @@ export interface DeskParts {
   readonly instanceId: InstanceId;
   readonly supervisor: ActorSupervisor;
   readonly keeper: ControllerKeeper;
+  readonly probes: CodeProbe;
   readonly log: Log;
   /** A controller leads from now on. */
   readonly onLead: (leader: Leader) => void;
@@ -70,6 +73,9 @@ export class LinkDesk {
       case "metrics":
         this.#parts.metrics?.told(link, message.snapshot);
         return;
+      case "probe":
+        if (peer.kind === "controller") this.#probe(link, message);
+        return;
       default:
         assertNever(message);
     }
@@ -99,6 +105,13 @@ export class LinkDesk {
     for (const [link, peer] of this.#peers) {
       if (peer.kind === "controller" && link !== except) link.send({ kind: "committed" });
     }
+  }
+
+  #probe(link: ServerLink, { id, order }: Extract<ToAgent, { kind: "probe" }>): void {
+    this.#parts.probes.probe(order).then(
+      (answer) => link.send({ kind: "probed", id, answer }),
+      (error: unknown) => link.send({ kind: "probed", id, answer: { kind: "failed", error: toErrorBody(error) } }),
+    );
   }
 
   #greet(link: ServerLink, hello: Hello): void {

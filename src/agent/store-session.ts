@@ -6,11 +6,12 @@
  */
 import { messageOf } from "../base/serve-error.ts";
 import type { Assignment, NodeRecord } from "../model/actor.ts";
+import type { CodeIdentity } from "../model/code-ref.ts";
 import type { ActorName, InstanceId } from "../model/ids.ts";
 import type { Keys } from "../model/keys.ts";
 import { LEASE_RENEW_INTERVAL_MS, STORE_RETRY_MAX_MS, STORE_RETRY_MIN_MS } from "../model/limits.ts";
 import type { Leader } from "../model/link-messages.ts";
-import type { InstanceRecord, LeaderRecord } from "../model/records.ts";
+import type { BackendRecord, InstanceRecord, LeaderRecord } from "../model/records.ts";
 import type { ActorLedger } from "../ports/actor-ledger.ts";
 import type { Clock, Timer } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
@@ -79,6 +80,20 @@ export class StoreSession {
 
   nudge(): void {
     this.#store?.nudge();
+  }
+
+  /** Code that backends and assignments name, those of other nodes too; undefined: the store cannot be asked now. */
+  async codeIdentities(): Promise<readonly (CodeIdentity | undefined)[] | undefined> {
+    const { keys } = this.#settings;
+    const store = this.#store;
+    if (store === undefined || !this.#knowsInstance) return undefined;
+    // Backends first: an assignment that is written between the two looks has the code of a backend that the first one saw, or new code.
+    const backends = (await store.list(keys.backends)).entries.map(({ value }) => JSON.parse(value) as BackendRecord);
+    const assigned = (await store.list(keys.assigns)).entries.map(({ value }) => JSON.parse(value) as Assignment);
+    return [
+      ...backends.map(({ identity }) => identity),
+      ...assigned.map(({ spec }) => (spec.kind === "replica" ? spec.identity : undefined)),
+    ];
   }
 
   /** Takes the lead from a dead controller of this node. Never rejects: a lease lapses by itself, later. */

@@ -11,7 +11,7 @@ import { applyPlan } from "./apply-plan.ts";
 import { sayWhereItAnswers } from "./say-where.ts";
 import { openStartWindow, type StartWindow } from "./start-window.ts";
 import { EXIT, reportError } from "./terminal.ts";
-import type { World } from "./world.ts";
+import type { FoundApp, World } from "./world.ts";
 
 export interface RunOptions {
   readonly file: string;
@@ -34,13 +34,14 @@ export const runApp = async (world: World, options: RunOptions): Promise<number>
   });
   try {
     const window = openStartWindow({ ...options, interrupted });
-    const plan = await window.load((signal) => world.probe(options.file, signal));
+    const app = await window.load((signal) => world.probe(options.file, signal));
+    const { plan } = app;
     ({ client } = await window.step("its instance did not answer", (signal) =>
       launch(world, { options, plan }, signal),
     ));
     // Both only reject: from here on nothing else ends the command.
     const over = Promise.race([untilGone(client, ended.signal), untilAborted(interrupted)]);
-    await Promise.race([over, serve(world, { client, plan, options }, window)]);
+    await Promise.race([over, serve(world, { client, app, options }, window)]);
     return await over;
   } catch (error) {
     const isWished = interrupted.aborted && error === interrupted.reason;
@@ -65,20 +66,27 @@ const launch = (
 /** Resolves when the app answers, and the terminal says where. */
 const serve = async (
   world: World,
-  run: { readonly client: ServeClient; readonly plan: AppPlan; readonly options: RunOptions },
+  run: { readonly client: ServeClient; readonly app: FoundApp; readonly options: RunOptions },
   window: StartWindow,
 ): Promise<void> => {
-  const { client, plan, options } = run;
+  const { client, app, options } = run;
+  const { plan } = app;
   let lacking = "";
   const onWaiting = (laggards: readonly string[]): void => {
     lacking = laggards.length === 0 ? "" : ` (${laggards.join(", ")})`;
   };
   await window.step(
     () => `not everything was ready${lacking}`,
-    (signal) => applyPlan(world, { client, plan, onWaiting }, signal),
+    async (signal) => applyPlan(world, { client, plan: await inFolder(app), onWaiting }, signal),
   );
   await client.untilServing();
   await sayWhereItAnswers(world, { client, plan, file: options.file });
+};
+
+/** Replicas run what lies in the folder: only so does an edit take effect at their next start. */
+const inFolder = async ({ plan, code }: FoundApp): Promise<AppPlan> => {
+  const found = await code;
+  return { ...plan, backends: plan.backends.map((backend) => ({ ...backend, folder: found[backend.tag] })) };
 };
 
 const untilGone = async (client: ServeClient, signal: AbortSignal): Promise<never> => {

@@ -1,4 +1,5 @@
 /** `maitred status` for people: endpoints with weights and shadows, backends with wanted and running, every process. */
+import { shortDigest } from "../core/code-digest.ts";
 import type { Status } from "../model/status.ts";
 import { type Paint, table } from "./terminal.ts";
 
@@ -9,7 +10,7 @@ export const showStatus = (status: Status, paint: Paint): string =>
     ...(status.metrics.length === 0 ? [] : [paint.dim(`metrics ${status.metrics.join(" ")}\n`)]),
     section("Endpoints", endpointRows(status), paint),
     section("Backends", backendRows(status, paint), paint),
-    paint.dim(`  replicas load their code from its ${status.codeFrom} at each start\n`),
+    ...status.backends.flatMap(({ drift = [] }) => drift.map((sentence) => paint.yellow(`  ${sentence}\n`))),
     section("Processes", processRows(status, paint), paint),
   ].join("\n");
 
@@ -28,14 +29,19 @@ const endpointRows = (status: Status): readonly (readonly string[])[] => [
 ];
 
 const backendRows = (status: Status, paint: Paint): readonly (readonly string[])[] => [
-  ["tag", "running", "goal", ""],
+  ["tag", "running", "code", "goal", ""],
   ...status.backends.map((backend) => [
     backend.tag,
     `${backend.replicas.running}/${backend.replicas.wanted}`,
+    codeOf(backend),
     backend.goal?.state ?? "-",
     paint.yellow(backend.reason ?? ""),
   ]),
 ];
+
+/** `1a2b3c4d`; `1a2b3c4d in folder`: its replicas load what lies there when they start. */
+const codeOf = ({ digest, codeFrom }: Status["backends"][number]): string =>
+  digest === undefined ? "-" : `${shortDigest({ digest })}${codeFrom === "folder" ? " in folder" : ""}`;
 
 const processRows = (status: Status, paint: Paint): readonly (readonly string[])[] => [
   ["name", "kind", "pid", "state", "restarts", "up", ""],

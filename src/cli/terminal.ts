@@ -27,6 +27,7 @@ const EXIT_OF_CODE: Readonly<Record<string, number>> = {
   usage: EXIT.usage,
   "instance-ambiguous": EXIT.usage,
   "goal-pending": EXIT.pending,
+  "probe-pending": EXIT.pending,
   "run-timeout": EXIT.pending,
   "instance-unknown": EXIT.noInstance,
 };

@@ -2,6 +2,7 @@
 import type { AppPlan, ServeClient } from "../client/client.ts";
 import type { ApiListener } from "../model/launch.ts";
 import type { InstanceFile } from "../model/places.ts";
+import type { ProbedCode } from "../model/probe.ts";
 import type { HttpConfig } from "../model/records.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -33,6 +34,12 @@ export interface Launched {
   readonly client: ServeClient;
 }
 
+export interface FoundApp {
+  readonly plan: AppPlan;
+  /** What the code of each of its backends is, by tag; rejects with what is wrong with it. */
+  readonly code: Promise<Readonly<Record<string, ProbedCode>>>;
+}
+
 export interface World {
   readonly terminal: Terminal;
   readonly version: string;
@@ -47,7 +54,7 @@ export interface World {
   /** Resolves when the instance's controller answers. An instance that is not there when the signal comes is not left behind. */
   launch(options: LaunchOptions, signal: AbortSignal): Promise<Launched>;
   /** Loads an app file in a process of its own. */
-  probe(file: string, signal: AbortSignal): Promise<AppPlan>;
+  probe(file: string, signal: AbortSignal): Promise<FoundApp>;
   /** Text of a file, undefined when there is none. */
   readText(path: string): Promise<string | undefined>;
   /** The processes that have a log file: all, or those that `of` means. */

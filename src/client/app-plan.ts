@@ -5,14 +5,24 @@
  */
 import { type AppDefinition, appDefinitionOf, backendRefOf } from "../api/api.ts";
 import { ServeError } from "../base/serve-error.ts";
+import type { CodeBody } from "../model/code-ref.ts";
 import { isName, NAME_RULE } from "../model/ids.ts";
 import type { Json } from "../model/json.ts";
-import { type CodeBody, jsonArgs, moduleUrlOf } from "./code.ts";
+import type { ProbedCode } from "../model/probe.ts";
+import { jsonArgs, moduleUrlOf } from "./code.ts";
+
+export interface PlannedBackend {
+  readonly tag: string;
+  readonly code: CodeBody;
+  readonly config: Json;
+  /** Its replicas are to run what lies in the folder, which was found to be this. */
+  readonly folder?: ProbedCode | undefined;
+}
 
 /** JSON: it crosses from the process that loaded the file. */
 export interface AppPlan {
   readonly name: string;
-  readonly backends: readonly { readonly tag: string; readonly code: CodeBody; readonly config: Json }[];
+  readonly backends: readonly PlannedBackend[];
   readonly endpoints: readonly { readonly tag: string; readonly endpoint: Json }[];
 }
 
@@ -30,7 +40,7 @@ export const planApp = (file: { readonly url: string; readonly defaultExport: un
 
 /** The plan as the body of one deploy. */
 export const deployBodyOf = ({ backends, endpoints }: AppPlan): object => ({
-  backends: Object.fromEntries(backends.map(({ tag, code, config }) => [tag, { ...code, config }])),
+  backends: Object.fromEntries(backends.map(({ tag, code, config, folder }) => [tag, { ...code, config, folder }])),
   endpoints: Object.fromEntries(endpoints.map(({ tag, endpoint }) => [tag, endpoint])),
 });
 

@@ -5,14 +5,8 @@
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { ServeError } from "../base/serve-error.ts";
+import type { CodeBody } from "../model/code-ref.ts";
 import type { Json } from "../model/json.ts";
-
-export interface CodeBody {
-  readonly module: string;
-  readonly export?: string;
-  readonly args?: readonly Json[];
-  readonly appBackend?: string;
-}
 
 /** The body of `backend({ module, export, args })`. `subject` starts the messages. */
 export const codeBodyOf = (reference: unknown, subject: string): CodeBody => {

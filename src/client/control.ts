@@ -4,6 +4,7 @@
  */
 import { isServeError, ServeError } from "../base/serve-error.ts";
 import type { Goal } from "../model/calls.ts";
+import { CALL_ANSWER_MS } from "../model/code-limits.ts";
 import {
   CONTROL_GONE_MS,
   CONTROL_RETRY_INTERVAL_MS,
@@ -33,6 +34,14 @@ export interface ControlPorts {
   readonly instance: string;
 }
 
+/** Answers after which the same request is sent again. */
+const ASK_AGAIN: ReadonlySet<string> = new Set([
+  "not-leading",
+  "store-unavailable",
+  "probe-unavailable",
+  "probe-pending",
+]);
+
 export class Control {
   readonly #ports: ControlPorts;
 
@@ -49,7 +58,9 @@ export class Control {
   async change(request: Omit<ControlRequest, "idempotencyKey">, wait: Wait = {}): Promise<Goal> {
     const deadline = this.#deadlineOf(wait.timeoutMs);
     const idempotencyKey = wait.goalId ?? this.#ports.drawId();
-    const goal = (await this.#send({ ...request, idempotencyKey }, { deadline, signal: wait.signal })) as Goal;
+    // A caller who waits briefly still hears what has become of the call: its wait is for the goal.
+    const bounds = { deadline, answerMs: CALL_ANSWER_MS, signal: wait.signal };
+    const goal = (await this.#send({ ...request, idempotencyKey }, bounds)) as Goal;
     if (wait.wait === "saved") return goal;
     return this.#settled(goal, { deadline, signal: wait.signal, onProgress: wait.onProgress });
   }
@@ -116,19 +127,28 @@ export class Control {
   /** Sends until somebody answers, the deadline passes, nobody has answered for CONTROL_GONE_MS, or the store takes no writes. */
   async #send(
     request: ControlRequest,
-    wait: { readonly deadline: number; readonly signal: AbortSignal | undefined; readonly graceMs?: number },
+    wait: {
+      readonly deadline: number;
+      readonly signal: AbortSignal | undefined;
+      readonly graceMs?: number;
+      /** An answer is waited for at least so long, past the deadline too. */
+      readonly answerMs?: number;
+    },
   ): Promise<unknown> {
     const { clock, transport, isGone, instance } = this.#ports;
-    const giveUp = Math.min(wait.deadline, clock.now() + (wait.graceMs ?? 0) + CONTROL_GONE_MS);
+    const giveUpFrom = (now: number) => Math.min(wait.deadline, now + (wait.graceMs ?? 0) + CONTROL_GONE_MS);
+    let giveUp = giveUpFrom(clock.now());
     let storeFailsSince: number | undefined;
     for (;;) {
       wait.signal?.throwIfAborted();
       try {
-        const timeoutMs = Math.max(CONTROL_RETRY_INTERVAL_MS, giveUp - clock.now());
+        const timeoutMs = Math.max(wait.answerMs ?? CONTROL_RETRY_INTERVAL_MS, giveUp - clock.now());
         const answer = await transport.send(request, { timeoutMs, signal: wait.signal });
         if (answer.status < 400) return answer.body;
         const error = errorOf(answer.body);
-        if (error.code !== "not-leading" && error.code !== "store-unavailable") throw error;
+        if (!ASK_AGAIN.has(error.code)) throw error;
+        // A controller that is at work on the call is not gone.
+        if (error.code === "probe-pending") giveUp = giveUpFrom(clock.now());
         if (error.code === "store-unavailable") storeFailsSince ??= clock.now();
         const isStoreGone = storeFailsSince !== undefined && clock.now() - storeFailsSince >= CONTROL_STORE_GONE_MS;
         if (isStoreGone || clock.now() >= giveUp) throw error;

@@ -15,6 +15,8 @@ import type { PollAnswer, PollRequest } from "../model/longpoll.ts";
 import type { HttpConfig, InstanceRecord, LeaderRecord } from "../model/records.ts";
 import type { ProcessStatus, Status } from "../model/status.ts";
 import type { Timestamp } from "../ports/clock.ts";
+import type { CodeProbe } from "../ports/code-probe.ts";
+import { CallProbes } from "./call-probes.ts";
 import { type Explained, explain } from "./explain.ts";
 import { notLeading } from "./goal-waits.ts";
 import { campaign, type Leadership } from "./leadership.ts";
@@ -24,8 +26,11 @@ import { pause } from "./pause.ts";
 import { standstillError, statusFromStore } from "./standstill.ts";
 import { maskedConfig, reportStatus } from "./status-report.ts";
 
-export type ControllerPorts = LifePorts;
+export interface ControllerPorts extends LifePorts {
+  readonly probe: CodeProbe;
+}
 export type { LifeEnd } from "./life.ts";
+export { LinkProbes } from "./link-probes.ts";
 
 export interface ControllerOptions {
   readonly instance: InstanceName;
@@ -58,6 +63,7 @@ export class Controller {
   readonly #events: ControllerEvents;
   readonly #stopping = new AbortController();
   readonly #startedAt: Timestamp;
+  readonly #probes: CallProbes;
   #life: Life | undefined;
   #lives = 0;
   /** Why nobody can lead: the store takes no writes. */
@@ -72,6 +78,7 @@ export class Controller {
     this.#events = events;
     this.#startedAt = ports.clock.timestamp();
     watchLives(ports.meters, () => (this.#life?.leads() === true ? this.#life : undefined));
+    this.#probes = new CallProbes(ports);
   }
 
   start(): void {
@@ -99,8 +106,13 @@ export class Controller {
     if (!this.isLeading() && error.code === "store-unavailable") this.#standStill(error);
   }
 
+  /** Code that the call names is loaded by a probe first; nothing is saved of a call whose code cannot be. */
   async submit(call: Call): Promise<Goal> {
-    return this.#lastWords.get(call.goalId) ?? this.#leading().submit(call);
+    const last = this.#lastWords.get(call.goalId);
+    if (last !== undefined) return last;
+    const judge = (it: Call) => this.#leading().judge(it);
+    const complete = await this.#probes.complete(call, judge, this.#stopping.signal);
+    return this.#leading().submit(complete);
   }
 
   /** undefined: no goal of this id is kept. */

@@ -9,6 +9,7 @@ import { type Decision, decide, type Inputs } from "../core/decide.ts";
 import { describeGoal } from "../core/describe-goal.ts";
 import { type DirtyKey, DirtyKeys, dirtiedBy, waitingEndpoints } from "../core/dirty.ts";
 import type { Change } from "../core/facts.ts";
+import { judgeCall } from "../core/judge-call.ts";
 import type { Meters } from "../core/metrics/meters.ts";
 import type { Wanted } from "../core/reconcile-instance.ts";
 import type { View } from "../core/view.ts";
@@ -160,6 +161,13 @@ export class Life {
       this.#calls.push({ call, resolve, reject });
       this.#rouse?.();
     });
+  }
+
+  /** What would become of the call now, as far as this life knows. */
+  judge(call: Call): ReturnType<typeof judgeCall> {
+    const { clock } = this.#ports;
+    const now = { instant: clock.now(), timestamp: clock.timestamp() };
+    return judgeCall({ view: this.view, soft: this.memory, keys: this.#options.keys }, call, now);
   }
 
   async #turn(): Promise<void> {

@@ -2,6 +2,7 @@
  * The instance as people see it (`status`), made from what one life knows when somebody asks. Values of `env` are masked: they may be
  * secrets.
  */
+import { shortDigest } from "../core/code-digest.ts";
 import { describeGoal } from "../core/describe-goal.ts";
 import { observeReplicas } from "../core/observed-replica.ts";
 import { wantedReplicas } from "../core/reconcile-backend.ts";
@@ -10,7 +11,7 @@ import type { View } from "../core/view.ts";
 import type { ActorStatus, Assignment } from "../model/actor.ts";
 import type { BackendConfigInput } from "../model/backend-config.ts";
 import type { Goal } from "../model/calls.ts";
-import { agentName, type GoalId, type NodeName } from "../model/ids.ts";
+import { type ActorName, agentName, type GoalId, type NodeName } from "../model/ids.ts";
 import { MAX_STATUS_GOALS } from "../model/limits.ts";
 import { type BackendRecord, type GoalRecord, type InstanceRecord, SCHEMA_VERSION } from "../model/records.ts";
 import type { BackendStatus, EndpointStatus, ProcessStatus, Status } from "../model/status.ts";
@@ -35,7 +36,6 @@ export const reportStatus = (known: Reported, instance: InstanceRecord): Status 
   http: instance.http,
   urls: urlsOf(known.view),
   metrics: Array.from(known.view.all("node")).flatMap(({ metricsUrl }) => metricsUrl ?? []),
-  codeFrom: "folder",
   endpoints: Array.from(known.view.all("endpoint"), endpointStatus),
   backends: Array.from(known.view.all("backend"), (record) => backendStatus(known, record)),
   goals: goalsOf(known),
@@ -76,8 +76,31 @@ const backendStatus = (known: Reported, record: BackendRecord): BackendStatus =>
       running: observeReplicas(view, record.tag).filter((replica) => replica.phase === "ready").length,
     },
     goal: describeGoal({ view, soft: memory }, record.goal, now.instant),
+    ...codeStatus(view, record),
     ...(reason === undefined ? {} : { reason }),
   };
+};
+
+const codeStatus = (
+  view: View,
+  { tag, identity }: BackendRecord,
+): Pick<BackendStatus, "digest" | "codeFrom" | "drift"> => {
+  if (identity === undefined) return {};
+  const drift = [...view.replicasOf(tag)].flatMap((actor) => driftOf(view, actor));
+  return { digest: identity.digest, codeFrom: identity.from, ...(drift.length === 0 ? {} : { drift }) };
+};
+
+/** A replica is held to the code that it was to run, which in a roll-out may be older than its backend's. */
+const driftOf = (view: View, actor: ActorName): readonly string[] => {
+  const spec = view.assignment(actor)?.spec;
+  const loaded = view.status(actor)?.loadedDigest;
+  if (spec?.kind !== "replica" || spec.identity === undefined || loaded === undefined) return [];
+  if (loaded === spec.identity.digest) return [];
+  const changed =
+    spec.identity.from === "folder" ? "the folder has changed since" : "what it imports beside it has changed since";
+  return [
+    `replica ${actor} runs other code (${shortDigest({ digest: loaded })}) than ${spec.backend} was created with (${shortDigest(spec.identity)}): ${changed}.`,
+  ];
 };
 
 /** All that are pending, and the last that were settled. */
@@ -121,6 +144,7 @@ const processStatus = ({ view, now }: Reported, assignment: Assignment): Process
     ...(status === undefined || status.health === "healthy" ? {} : { health: status.health }),
     ...(problem === undefined ? {} : { error: problem }),
     ...(status?.address === undefined ? {} : { address: status.address }),
+    ...(status?.loadedDigest === undefined ? {} : { loadedDigest: status.loadedDigest }),
   };
 };
 

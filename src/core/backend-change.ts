@@ -7,6 +7,7 @@ import type { CodeIdentity, CodeRef } from "../model/code-ref.ts";
 import type { BackendRecord } from "../model/records.ts";
 import { changedFields } from "./backend-rules.ts";
 import { isSameValue } from "./canonical.ts";
+import { identityUnder } from "./code-digest.ts";
 import { judgeBackend } from "./judge-goals.ts";
 import { observeReplicas } from "./observed-replica.ts";
 import type { View } from "./view.ts";
@@ -21,8 +22,9 @@ export interface BackendWish {
 /** The record as wished, its goal left to the caller; undefined: it is so already, defaults filled in. */
 export const changeBackend = (view: View, record: BackendRecord, wish: BackendWish): BackendRecord | undefined => {
   const fields = changedFields(resolveBackendConfig(record.config), resolveBackendConfig(wish.config));
-  const isNewCode = hasOtherCode(record, wish);
-  const identity = wish.identity ?? (isNewCode ? undefined : record.identity);
+  const known = wish.identity ?? (isSameValue(record.code, wish.code) ? record.identity : undefined);
+  const identity = identityUnder(known, wish);
+  const isNewCode = hasOtherCode(record, { code: wish.code, identity });
   if (fields.length === 0 && !isNewCode && isSameValue(identity, record.identity)) return undefined;
   const kinds = new Set(fields.map((field) => UPDATE_KIND[field]));
   const rolls = kinds.has("rolling") || isNewCode;
@@ -39,10 +41,11 @@ export const changeBackend = (view: View, record: BackendRecord, wish: BackendWi
   };
 };
 
-/** Another place or arguments, or another content of the same place. */
-export const hasOtherCode = (record: BackendRecord, wish: Pick<BackendWish, "code" | "identity">): boolean =>
-  !isSameValue(record.code, wish.code) ||
-  (wish.identity !== undefined && wish.identity.digest !== record.identity?.digest);
+/** Another place or arguments, or another content of the same place; also when the same place, a link, leads elsewhere now. */
+export const hasOtherCode = (record: BackendRecord, { code, identity }: Omit<BackendWish, "config">): boolean =>
+  !isSameValue(record.code, code) ||
+  (identity !== undefined &&
+    (identity.digest !== record.identity?.digest || identity.entry !== record.identity?.entry));
 
 /** What failed has failed with this revision, and is tried again with another; its goal may be forgotten by now. */
 export const hasFailed = (view: View, record: BackendRecord): boolean => {

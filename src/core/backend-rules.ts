@@ -11,6 +11,7 @@ import {
   type BackendConfigInput,
   UPDATE_KIND,
 } from "../model/backend-config.ts";
+import type { ProbedOffers } from "../model/probe.ts";
 import { isSameValue } from "./canonical.ts";
 
 type NumberField = {
@@ -48,13 +49,21 @@ export const configProblems = (config: BackendConfig, set: BackendConfigInput): 
   ...autoscalingProblems(config, set),
 ];
 
-/** Checked when the code has been loaded once; before that, the replica's own start refuses. */
-export const offerProblems = (config: BackendConfig, offers: Offers): readonly string[] =>
+/** What code that has run once does not offer. */
+export const offerProblems = (config: BackendConfig, offers: Pick<Offers, "batches">): readonly string[] =>
   offers.batches
     ? []
     : (["maxBatchSize", "batchWaitTimeoutMs"] as const).flatMap((field) =>
         config[field] === undefined ? [] : [`${field} is set, but the code declares no batch(). Remove ${field}.`],
       );
+
+/** What code that a probe has looked at cannot offer. What is only possible the start of a replica will show. */
+export const probedProblems = (config: BackendConfig, offers: ProbedOffers): readonly string[] => [
+  ...offerProblems(config, { batches: offers.batches !== "no" }),
+  ...(config.userConfig !== undefined && offers.reconfigures === "no"
+    ? ["userConfig is set, and the code has no reconfigure() to take it. Add the method or remove userConfig."]
+    : []),
+];
 
 /** The fields whose value, defaults filled in, differs. */
 export const changedFields = (before: BackendConfig, after: BackendConfig): readonly BackendConfigField[] =>

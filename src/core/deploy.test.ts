@@ -224,7 +224,7 @@ describe("new code", () => {
     }
     expect(world.goal(id).state).toBe("reached");
     expect(names("v1").filter((name) => before.includes(name))).toEqual([]);
-    expect(world.assignments().map(({ spec }) => spec.kind === "replica" && spec.identity?.digest)).toEqual(
+    expect(world.assignments().map(({ spec }) => spec.kind === "replica" && spec.identity?.files)).toEqual(
       expect.arrayContaining(["d1-new", "d1-new", "d2"]),
     );
   });
@@ -243,7 +243,7 @@ describe("new code", () => {
     world.call(flowers());
     world.settle();
     const before = names("v1");
-    const isBad = ({ spec }: Assignment) => spec.kind === "replica" && spec.identity?.digest === "bad";
+    const isBad = ({ spec }: Assignment) => spec.kind === "replica" && spec.identity?.files === "bad";
     world.fateOf = (assignment) => (isBad(assignment) ? { fails: BOOM } : "ready");
     const { id } = world.call(flowers({ v1: appBackend({ numReplicas: 2 }, "bad") }));
     world.settle();
@@ -258,7 +258,7 @@ describe("new code", () => {
     const cure = world.call(flowers());
     world.settle();
     expect(world.goal(cure.id).state).toBe("reached");
-    expect(backend("v1")).toMatchObject({ rollout: 3, identity: { digest: "d1" } });
+    expect(backend("v1")).toMatchObject({ rollout: 3, identity: { files: "d1" } });
     expect(running("v1", 3)).toBe(2);
     expect(names("v1")).toHaveLength(2);
   });

@@ -28,26 +28,28 @@ export interface GoalOutcome {
 }
 
 /**
- * What tells one call from another, without its id; and without the digest that its code had at the time, which the caller did not say.
+ * What tells one call from another, without its id; and without what its code was found to be at the time, which the caller did not say.
  * Of a long call a digest, so that kept goals stay small.
  */
 export const callIdentity = (call: Call): Json => {
   const { goalId, ...said } = call;
-  const rest = withoutIdentity(said);
+  const rest = asSaid(said);
   const text = canonicalJson(rest);
   if (text.length <= MAX_GOAL_CALL_CHARS) return JSON.parse(text) as Json;
   return { kind: call.kind, tag: tagOf(call), length: text.length, digest: digestOf(text) };
 };
 
-const withoutIdentity = (said: object & Pick<Call, "kind">): object => {
-  if (said.kind === "createBackend") return { ...said, identity: undefined };
+const asSaid = (said: object & Pick<Call, "kind">): object => {
+  if (said.kind === "createBackend") return { ...said, ...NOT_SAID };
   if (!("backends" in said)) return said;
   const backends = Object.entries(said.backends as AppSpec["backends"]);
   return {
     ...said,
-    backends: Object.fromEntries(backends.map(([tag, backend]) => [tag, { ...backend, identity: undefined }])),
+    backends: Object.fromEntries(backends.map(([tag, backend]) => [tag, { ...backend, ...NOT_SAID }])),
   };
 };
+
+const NOT_SAID = { identity: undefined, offers: undefined } as const;
 
 const tagOf = (call: Call): string => {
   if (call.kind === "deploy") return call.app;

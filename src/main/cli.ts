@@ -7,8 +7,8 @@ import { defaultStateDir } from "../adapters/places.ts";
 import { ServeError } from "../base/serve-error.ts";
 import { type LogOptions, reportError, runCli, type Terminal, type World } from "../cli/cli.ts";
 import { stateFiles } from "../model/places.ts";
+import { probeAppFile } from "./app-probe.ts";
 import { followLauncher } from "./launcher.ts";
-import { probeApp } from "./probe-app.ts";
 import { connectTo, launchAndConnect } from "./program.ts";
 import { readVersion } from "./version.ts";
 
@@ -35,7 +35,7 @@ const createWorld = (): World => {
     defaultStateDir: (instance) => defaultStateDir(instance, env),
     findStateDir: async (choice) => findStateDir({ ...choice, env }),
     launch: (options, signal) => launchAndConnect({ ...options, ownedWith, env }, signal),
-    probe: probeApp,
+    probe: probeAppFile,
     readText: (path) => readFile(path, "utf8").catch(() => undefined), // an optional file
     loggingProcesses: ({ stateDir, of }) => processesWithLogs({ folder: stateFiles(stateDir).logs, of }),
     logs: tailLogs,

@@ -17,7 +17,7 @@ import { createSystemClock } from "../adapters/system-clock.ts";
 import { createSystemRandom } from "../adapters/system-random.ts";
 import { ensureToken } from "../adapters/token-file.ts";
 import { messageOf, ServeError } from "../base/serve-error.ts";
-import { Controller } from "../controller/controller.ts";
+import { Controller, LinkProbes } from "../controller/controller.ts";
 import { Meters } from "../core/metrics/meters.ts";
 import type { Address } from "../model/actor.ts";
 import type { InstanceId, InstanceName, NodeName } from "../model/ids.ts";
@@ -50,6 +50,7 @@ const main = async (launch: ControllerLaunch): Promise<void> => {
     onBackgroundError: (error) => controller.storeFailed(error),
   });
 
+  const probe = new LinkProbes(clock, (id, order) => link.probe(id, order));
   /** Loading blocks this process for a while: first the agent hears that there is work. */
   const serve = (): Promise<unknown> => {
     servers ??= linked.promise
@@ -63,7 +64,7 @@ const main = async (launch: ControllerLaunch): Promise<void> => {
   };
   const meters = new Meters();
   const controller = new Controller(
-    { store, clock, log, meters, faults: createFaults(process.env["MAITRED_FAULT"], random) },
+    { store, clock, log, meters, probe, faults: createFaults(process.env["MAITRED_FAULT"], random) },
     {
       instance: launch.instance as InstanceName,
       node: launch.node as NodeName,
@@ -103,10 +104,15 @@ const main = async (launch: ControllerLaunch): Promise<void> => {
   link.start({
     onUp: () => {
       rescue.linkUp();
+      probe.linkUp();
       link.committed(); // what was saved before the agent could be told
       linked.resolve();
     },
-    onDown: () => rescue.linkDown(),
+    onDown: () => {
+      rescue.linkDown();
+      probe.linkDown();
+    },
+    onProbed: (id, answer) => probe.answered(id, answer),
     onCommitted: () => store.nudge(),
     onCollect: () => snapshotOf(meters),
     onRefused: () => void end(),

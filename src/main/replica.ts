@@ -3,8 +3,8 @@ import { readFileSync } from "node:fs";
 import { createRequire, flushCompileCache } from "node:module";
 import { extname } from "node:path";
 import { openAgentLink } from "../adapters/agent-link.ts";
+import { codeLoader } from "../adapters/code/code-loader.ts";
 import { createLightLog } from "../adapters/light-log.ts";
-import { nodeModuleLoader } from "../adapters/module-loader.ts";
 import { snapshotOf } from "../adapters/process-metrics.ts";
 import { createSocketTransport } from "../adapters/socket-transport.ts";
 import { createSystemClock } from "../adapters/system-clock.ts";
@@ -43,7 +43,7 @@ const main = async (path: string): Promise<void> => {
       }),
       meters,
       transport: createSocketTransport(),
-      loader: nodeModuleLoader(),
+      loader: codeLoader(assignment.spec.kind === "replica" ? assignment.spec.identity : undefined, stateDir),
       callers,
       host: ownProcess,
     },

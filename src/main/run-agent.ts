@@ -5,6 +5,8 @@
 import { mkdirSync } from "node:fs";
 import { availableParallelism, hostname, totalmem } from "node:os";
 import { openActorLedger } from "../adapters/actor-files.ts";
+import { keptCodeFiles } from "../adapters/code/kept-code-files.ts";
+import { probeProcesses } from "../adapters/code/probe-processes.ts";
 import { openInstanceFolders } from "../adapters/instance-folders.ts";
 import { tryAcquireLock } from "../adapters/kernel-lock.ts";
 import { createLinkServer } from "../adapters/link-server.ts";
@@ -92,6 +94,14 @@ function portsOf(
     meters,
     snapshot: () => snapshotOf(meters),
     metricsServer: createMetricsServer(() => ensureToken(state.token)),
+    probes: probeProcesses({
+      ...{ entries: programs, stateDir },
+      cwd: process.cwd(),
+      execArgv: launch.execArgv,
+      output: launch.output === "files" ? "log" : "nowhere",
+      session: "own",
+    }),
+    keptCode: keptCodeFiles(stateDir),
     openStore: async (onCommit) => {
       const onBackgroundError = (error: unknown) => log.warn("store-background-error", { error });
       return openSqliteStore({ path: state.store, clock, onCommit, onBackgroundError });

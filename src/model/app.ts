@@ -6,11 +6,13 @@ import type { BackendConfigInput } from "./backend-config.ts";
 import type { CodeIdentity, CodeRef } from "./code-ref.ts";
 import type { EndpointSpec, TrafficPolicy } from "./endpoint.ts";
 import type { BackendTag, EndpointTag } from "./ids.ts";
+import type { ProbedOffers } from "./probe.ts";
 
 export interface AppBackend {
   readonly code: CodeRef;
   /** Found by the controller before the call is applied. */
   readonly identity?: CodeIdentity | undefined;
+  readonly offers?: ProbedOffers | undefined;
   readonly config: BackendConfigInput;
 }
 

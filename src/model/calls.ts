@@ -8,6 +8,7 @@ import type { CodeIdentity, CodeRef } from "./code-ref.ts";
 import type { EndpointSpec } from "./endpoint.ts";
 import type { ErrorBody } from "./error-codes.ts";
 import type { AppName, BackendTag, EndpointTag, GoalId } from "./ids.ts";
+import type { ProbedOffers } from "./probe.ts";
 import type { GoalState } from "./records.ts";
 
 export type Call = { readonly goalId: GoalId } & (
@@ -17,6 +18,7 @@ export type Call = { readonly goalId: GoalId } & (
       readonly code: CodeRef;
       /** Found by the controller before the call is applied; a repeated call has none, and is told by its goal id. */
       readonly identity?: CodeIdentity | undefined;
+      readonly offers?: ProbedOffers | undefined;
       readonly config: BackendConfigInput;
     }
   | { readonly kind: "updateBackendConfig"; readonly tag: BackendTag; readonly config: BackendConfigInput }

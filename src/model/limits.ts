@@ -1,5 +1,5 @@
 /**
- * Every bound of the system, with the reason for its value. A queue, loop, cache, retry or message without a line here is a bug.
+ * Every bound of the system, with the reason for its value (those of code stand in code-limits.ts). A queue, loop, cache, retry or message without a line here is a bug.
  * Units are in the names; `Ms` are milliseconds, `Bytes` bytes, everything else a count.
  */
 

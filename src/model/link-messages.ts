@@ -8,6 +8,7 @@ import type { BackendConfig } from "./backend-config.ts";
 import type { ErrorBody } from "./error-codes.ts";
 import type { ActorName, InstanceId } from "./ids.ts";
 import type { MetricsSnapshot } from "./metrics.ts";
+import type { ProbeAnswer, ProbeOrder } from "./probe.ts";
 
 export const LINK_PROTOCOL = 1;
 
@@ -54,7 +55,9 @@ export type ToAgent =
   | { readonly kind: "committed" }
   | { readonly kind: "pong"; readonly id: number }
   /** The answer to a `collect`; also sent, unasked, as the last word of a process that ends. */
-  | { readonly kind: "metrics"; readonly snapshot: MetricsSnapshot };
+  | { readonly kind: "metrics"; readonly snapshot: MetricsSnapshot }
+  /** From controllers: look at this code, and say `probed`. */
+  | { readonly kind: "probe"; readonly id: number; readonly order: ProbeOrder };
 
 export type FromAgent =
   | { readonly kind: "welcome"; readonly leader: Leader | undefined; readonly instanceId: InstanceId }
@@ -68,4 +71,6 @@ export type FromAgent =
   | { readonly kind: "committed" }
   | { readonly kind: "ping"; readonly id: number }
   /** Say what you have counted. */
-  | { readonly kind: "collect" };
+  | { readonly kind: "collect" }
+  /** The answer to the `probe` of this id. */
+  | { readonly kind: "probed"; readonly id: number; readonly answer: ProbeAnswer };

@@ -20,6 +20,9 @@ export const stateFiles = (stateDir: string) =>
     /** A proxy's last snapshots, stamped with the instance id. */
     snapshot: `${stateDir}/proxy-snapshot.json`,
     tombstone: `${stateDir}/tombstone`,
+    /** Code of backends as it was when they were created, one file for each `keptCodeName`. */
+    code: `${stateDir}/code`,
+    keptCode: (name: string) => `${stateDir}/code/${name}.json`,
     /** The agent's record of its controller process. */
     controller: `${stateDir}/controller.json`,
     /** Ports that the system chose for port 0, kept so that proxies come back on them. */

@@ -21,6 +21,8 @@ export interface ProcessStatus {
   readonly error?: string | undefined;
   /** Where it answers. */
   readonly address?: string | undefined;
+  /** Of a replica: digest of the code that it has loaded. */
+  readonly loadedDigest?: string | undefined;
 }
 
 export interface BackendStatus {
@@ -28,6 +30,12 @@ export interface BackendStatus {
   /** `env` values masked. */
   readonly config: BackendConfigInput;
   readonly code: CodeRef;
+  /** SHA-256 of the code that it was created with (CodeIdentity.digest); absent: a version created it that took none. */
+  readonly digest?: string | undefined;
+  /** What its replicas load when they start: the files that were kept then, or what lies in the folder by now. */
+  readonly codeFrom?: "kept" | "folder" | undefined;
+  /** Which of its replicas run other code than that, one sentence each; absent when none does. */
+  readonly drift?: readonly string[] | undefined;
   readonly replicas: { readonly wanted: number; readonly running: number };
   readonly goal: Goal | undefined;
   /** Why it is not as wanted, one sentence; absent when it is. */
@@ -53,8 +61,6 @@ export interface Status {
   readonly urls: readonly string[];
   /** URLs that answer scrapes, one for each node; empty when nobody has asked for metrics. */
   readonly metrics: readonly string[];
-  /** Where backend code is loaded from: the folder itself, until code digests are kept. */
-  readonly codeFrom: "folder";
   readonly endpoints: readonly EndpointStatus[];
   readonly backends: readonly BackendStatus[];
   readonly goals: readonly Goal[];

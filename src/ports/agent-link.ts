@@ -6,6 +6,7 @@ import type { Intent } from "../model/actor.ts";
 import type { BackendConfig } from "../model/backend-config.ts";
 import type { ActorReport, Leader } from "../model/link-messages.ts";
 import type { MetricsSnapshot } from "../model/metrics.ts";
+import type { ProbeAnswer, ProbeOrder } from "../model/probe.ts";
 
 export interface LinkEvents {
   /** The newest leading controller; undefined = none known. */
@@ -14,6 +15,7 @@ export interface LinkEvents {
   onIntent?(intent: Exclude<Intent, { kind: "kill" }>): void;
   /** Another process committed to the store. */
   onCommitted?(): void;
+  onProbed?(id: number, answer: ProbeAnswer): void;
   /** The agent does not know this process: it must end. */
   onRefused?(reason: string): void;
   /** What this process has counted since its start. Asked at each scrape, and when the link is stopped. */
@@ -30,4 +32,9 @@ export interface AgentLink {
   leading(leader: Leader): void;
   committed(): void;
   stop(): void;
+}
+
+export interface ControllerLink extends AgentLink {
+  /** While the link is up: look at this code. Not re-sent. */
+  probe(id: number, order: ProbeOrder): void;
 }

@@ -1,4 +1,5 @@
 /** Loads a user's module into this process. */
+import type { LoadedCode } from "../model/code-ref.ts";
 
 export type ModuleExports = Readonly<Record<string, unknown>>;
 
@@ -8,4 +9,10 @@ export interface ModuleLoader {
    * Rejects with a ServeError of core/module-errors.ts: one sentence with its cure; the original error is its cause.
    */
   load(url: string): Promise<ModuleExports>;
+}
+
+/** One that knows what its loads have read. */
+export interface CodeLoader extends ModuleLoader {
+  /** What the loads so far have read, and the end of noting it; undefined: none has succeeded. */
+  takeLoaded(): LoadedCode | undefined;
 }

@@ -20,7 +20,7 @@ export interface TargetWish {
 
 export async function loadTarget(loader: ModuleLoader, wish: TargetWish): Promise<Target> {
   const { backend, code } = wish;
-  const found = await findTarget(loader, code, backend);
+  const found = await findTarget(loader, code);
   const made = construct(found, backend);
   const { life } = targetOf(made);
   if (life.start !== undefined) {

@@ -6,6 +6,7 @@
 import type { CallerFactory, CodeHost } from "../api/api.ts";
 import { assert } from "../base/assert.ts";
 import { isServeError, messageOf, ServeError, toErrorBody } from "../base/serve-error.ts";
+import { codeDigest } from "../core/code-digest.ts";
 import type { Meters } from "../core/metrics/meters.ts";
 import type { ReplicaSpec } from "../model/actor.ts";
 import type { BackendConfig } from "../model/backend-config.ts";
@@ -17,7 +18,7 @@ import { WIRE_PROTOCOL } from "../model/wire.ts";
 import type { AgentLink } from "../ports/agent-link.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
-import type { ModuleLoader } from "../ports/module-loader.ts";
+import type { CodeLoader } from "../ports/module-loader.ts";
 import type { Transport } from "../ports/transport.ts";
 import type { Target } from "../target/target.ts";
 import { HealthWatch } from "./health.ts";
@@ -31,7 +32,7 @@ export interface ReplicaPorts {
   readonly log: Log;
   readonly link: AgentLink;
   readonly transport: Transport;
-  readonly loader: ModuleLoader;
+  readonly loader: CodeLoader;
   /** For handles inside the user's code. */
   readonly callers: CallerFactory;
   readonly host: CodeHost;
@@ -166,6 +167,9 @@ export class Replica {
     const { backend, code } = this.#spec;
     const { userConfig, maxConcurrentQueries } = this.#config;
     const target = await loadTarget(loader, { backend, code, userConfig });
+    const loaded = loader.takeLoaded();
+    const { nodeArgs, codeVersion } = this.#config;
+    const loadedDigest = loaded && codeDigest(loaded.files, { args: code.args, nodeArgs, codeVersion });
     this.#userConfig = textOf(userConfig);
     this.#target = target;
     if (this.#drain !== undefined || this.#isOver) return;
@@ -188,7 +192,7 @@ export class Replica {
       write("maitred_replica_limit", labels, this.#config.maxConcurrentQueries);
     });
     const address = await server.listen(`unix:${runFiles(file.runDir).actorSocket(actor, file.incarnation)}`);
-    this.#report = { ...this.#report, address, offers: target.offers };
+    this.#report = { ...this.#report, address, offers: target.offers, loadedDigest };
   }
 
   #serve(): void {

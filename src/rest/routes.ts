@@ -2,13 +2,14 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { z } from "zod";
 import { ServeError } from "../base/serve-error.ts";
-import type { AppEndpoint } from "../model/app.ts";
+import { identityOf } from "../core/code-digest.ts";
+import type { CodeWish } from "../core/probe-orders.ts";
+import type { AppBackend, AppEndpoint } from "../model/app.ts";
 import type { BackendConfigInput } from "../model/backend-config.ts";
 import type { Call } from "../model/calls.ts";
-import type { CodeRef } from "../model/code-ref.ts";
+import { type CodeBody, codeRefOf } from "../model/code-ref.ts";
 import { resolveEndpoint } from "../model/endpoint.ts";
 import { type AppName, type BackendTag, type EndpointTag, isGoalId } from "../model/ids.ts";
-import type { Json } from "../model/json.ts";
 import { MAX_DEPLOY_BODY_BYTES } from "../model/limits.ts";
 import type { PollRequest } from "../model/longpoll.ts";
 import { excerpt } from "./problems.ts";
@@ -36,12 +37,7 @@ export const addRoutes = (app: FastifyInstance, options: RestOptions): void => {
     (request, reply) => {
       const { tag } = request.params as { tag: BackendTag };
       const body = request.body as z.infer<typeof schemas.createBackendSchema>;
-      return change(request, reply, {
-        kind: "createBackend",
-        tag,
-        code: codeOf(body),
-        config: (body.config ?? {}) as BackendConfigInput,
-      });
+      return change(request, reply, { kind: "createBackend", tag, ...backendOf(body) });
     },
   );
   app.patch(
@@ -166,20 +162,16 @@ const goalIdOf = (request: FastifyRequest, drawId: () => string) => {
 const deployOf = (app: AppName, { backends, endpoints }: z.infer<typeof schemas.deploySchema>) => ({
   kind: "deploy" as const,
   app,
-  backends: Object.fromEntries(
-    Object.entries(backends).map(([tag, body]) => [
-      tag,
-      { code: codeOf(body), config: (body.config ?? {}) as BackendConfigInput },
-    ]),
-  ),
+  backends: Object.fromEntries(Object.entries(backends).map(([tag, body]) => [tag, backendOf(body)])),
   endpoints: Object.fromEntries(
     Object.entries(endpoints).map(([tag, body]) => [tag, resolveEndpoint(body) as AppEndpoint]),
   ),
 });
 
-const codeOf = (body: z.infer<typeof schemas.createBackendSchema>): CodeRef => {
-  const args = (body.args ?? []) as readonly Json[];
-  return body.appBackend === undefined
-    ? { kind: "export", module: body.module, export: body.export ?? "default", args }
-    : { kind: "app", module: body.module, backend: body.appBackend as BackendTag, args };
+const backendOf = ({ folder, config = {}, ...code }: z.infer<typeof schemas.createBackendSchema>): AppBackend => {
+  const wish: CodeWish = { code: codeRefOf(code as CodeBody), config: config as BackendConfigInput };
+  if (folder === undefined) return wish;
+  // The caller has looked at the code itself: nobody else need, and nothing is kept.
+  const offers = { ...folder.offers, door: folder.offers.door };
+  return { ...wish, identity: identityOf(folder.code, wish, "folder"), offers };
 };

@@ -59,8 +59,22 @@ export const backendConfigSchema = z
   })
   .partial();
 
+const fileUrl = text.startsWith("file:///", "must be a file:/// URL");
+const certainty = z.enum(["yes", "no", "maybe"]);
+
+/** What whoever calls has found in the folder by a look of its own. */
+const folderSchema = z.strictObject({
+  code: z.strictObject({ files: z.string().regex(/^[0-9a-f]{64}$/, "must be a SHA-256"), entry: fileUrl }),
+  offers: z.strictObject({
+    door: z.enum(["function", "call", "fetch"]).optional(),
+    methods: z.array(z.string()),
+    batches: certainty,
+    reconfigures: certainty,
+  }),
+});
+
 export const createBackendSchema = z.strictObject({
-  module: text.startsWith("file:///", "must be a file:/// URL").meta({ description: "URL of the module on the node." }),
+  module: fileUrl.meta({ description: "URL of the module on the node." }),
   export: z
     .string()
     .min(1)
@@ -75,6 +89,10 @@ export const createBackendSchema = z.strictObject({
     .optional()
     .meta({ description: "Set when the module's default export is an app: which of its backends." }),
   config: backendConfigSchema.optional(),
+  folder: folderSchema.optional().meta({
+    description:
+      "For `maitred run`: replicas load what lies in the module's folder when they start; nothing is kept. What the caller's own look at it found.",
+  }),
 });
 
 const weights = byBackend(weight);

@@ -8,7 +8,6 @@ import { ServeError } from "../base/serve-error.ts";
 import { exportNotFound, targetInvalid } from "../core/module-errors.ts";
 import { type ModuleProblem, pathOfUrl } from "../core/module-problem.ts";
 import type { CodeRef } from "../model/code-ref.ts";
-import type { BackendTag } from "../model/ids.ts";
 import type { ModuleLoader } from "../ports/module-loader.ts";
 
 /** A class, a function, or an object, and the constructor arguments that go with it. */
@@ -20,7 +19,7 @@ export interface FoundTarget {
 }
 
 /** @throws ServeError export-not-found, app-invalid, target-invalid, and those of the loader. */
-export async function findTarget(loader: ModuleLoader, code: CodeRef, backend: BackendTag): Promise<FoundTarget> {
+export async function findTarget(loader: ModuleLoader, code: CodeRef): Promise<FoundTarget> {
   const place = code.kind === "app" ? await findInApp(loader, code) : await findExport(loader, code);
   const { value, args } = place;
   if (isApp(value))
@@ -35,7 +34,7 @@ export async function findTarget(loader: ModuleLoader, code: CodeRef, backend: B
   if (args.length > 0 && !isClass(value)) {
     throw new ServeError(
       "target-invalid",
-      `backend "${backend}": args are for the constructor of a class, and this is ${typeof value === "function" ? "a function" : "an object"}. Remove them.`,
+      `module ${place.file}: args are for the constructor of a class, and ${place.export === "*" ? "the module" : `"${place.export}"`} is ${typeof value === "function" ? "a function" : "an object"}. Remove them.`,
     );
   }
   return { ...place, value };

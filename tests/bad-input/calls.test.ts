@@ -11,7 +11,9 @@ import { ECHO, fixture } from "../harness/echo.ts";
 import { sendLargeBody } from "../harness/exchange.ts";
 import { expectProblem } from "../harness/http.ts";
 import { type Started, useLab } from "../harness/lab.ts";
+import { commandOf, markedPids } from "../harness/processes.ts";
 import { rest, restSocketOf } from "../harness/rest.ts";
+import { waitFor } from "../harness/wait-for.ts";
 
 const lab = useLab("file");
 const echoModule = fixture("apps/echo.ts");
@@ -200,18 +202,57 @@ describe.each(WRONG)("$what", ({ code, says, client, command, rest: { method, pa
 });
 
 describe("code that does not load or start", () => {
-  const CASES: readonly (readonly [string, string, RegExp])[] = [
-    ["a module that does not exist", "does-not-exist.ts", /does-not-exist\.ts/],
-    ["a module that plain Node refuses", "enum.ts", /enum/],
-    ["an import that throws", "throws-at-import.ts", /no licence found/],
-    ["a start that throws", "start-throws.ts", /the weights are not on this disk/],
+  const create = (target: string, ...more: readonly string[]) =>
+    maitred(["backend", "create", "broken", target, ...more, "--instance", instance.name]);
+
+  const REFUSED: readonly (readonly [string, string, ErrorCode, RegExp])[] = [
+    ["a module that does not exist", "refused/does-not-exist.ts", "module-not-found", /does-not-exist\.ts/],
+    ["a module that plain Node refuses", "refused/enum.ts", "module-unsupported-syntax", /enum/],
+    ["an import that throws", "refused/throws-at-import.ts", "module-load-failed", /no licence found/],
+    [
+      "an import that ends the process",
+      "refused/exits-at-import.ts",
+      "module-load-failed",
+      /ended the process \(exit 7\)/,
+    ],
+    [
+      "an export that is not there",
+      "apps/echo.ts#ecko",
+      "export-not-found",
+      /no export "ecko"; .*Did you mean "echo"\?/,
+    ],
+    ["an export that cannot be served", "refused/default-number.ts", "target-invalid", /is a number/],
   ];
 
-  test.each(CASES)("%s fails the goal of createBackend, and deleting it leaves nothing", async (_what, file, says) => {
-    const module = fixture(`refused/${file}`).pathname;
-    const args = ["backend", "create", "broken", module, "--set", "maxStartAttempts=1", "--instance", instance.name];
-    const refused = expectRefusal(await maitred(args), { status: 1, code: "goal-failed" });
-    expect(refused).toMatch(says);
+  // The world is looked at after each test: nothing was saved of any of these.
+  test.each(REFUSED)("%s is refused before anything is saved", async (_what, target, code, says) => {
+    expect(expectRefusal(await create(fixture(target).pathname + fixture(target).hash), { status: 1, code })).toMatch(
+      says,
+    );
+  });
+
+  test("settings that the code cannot take are refused before anything is saved", async () => {
+    const target = `${fixture("apps/echo.ts").pathname}#echo`;
+    const refused = await create(target, "--set", "maxBatchSize=4", "--set", 'userConfig={"a":1}');
+    const says = expectRefusal(refused, { status: 1, code: "config-invalid" });
+    expect(says).toMatch(/maxBatchSize is set, but the code declares no batch\(\)/);
+    expect(says).toMatch(/userConfig is set, and the code has no reconfigure\(\) to take it/);
+  });
+
+  test("an import that never ends is refused when startTimeoutMs is over, and nothing of it is left", async () => {
+    const target = fixture("refused/import-never-ends.ts").pathname;
+    const refused = expectRefusal(await create(target, "--set", "startTimeoutMs=1500"), {
+      status: 1,
+      code: "module-load-failed",
+    });
+    expect(refused).toMatch(/its import did not end within 1\.5 s/);
+    const isLeft = (pid: number) => /import-never-ends|sleep 613/.test(commandOf(pid));
+    await waitFor("no process of it is left", () => !markedPids(lab().mark).some(isLeft), 5_000);
+  });
+
+  test("a start that throws fails the goal of createBackend, and deleting it leaves nothing", async () => {
+    const failed = await create(fixture("refused/start-throws.ts").pathname, "--set", "maxStartAttempts=1");
+    expect(expectRefusal(failed, { status: 1, code: "goal-failed" })).toMatch(/the weights are not on this disk/);
     await instance.client.deleteBackend("broken");
     const { goals: _goals, ...rest } = await worldOf();
     const { goals: _before, ...restBefore } = before;

@@ -1,4 +1,5 @@
 /** Short forms of calls for tests: defaults for what a test does not talk about. */
+import { identityOf } from "../../src/core/code-digest.ts";
 import type { AppBackend, AppEndpoint } from "../../src/model/app.ts";
 import type { BackendConfigInput } from "../../src/model/backend-config.ts";
 import type { CodeRef } from "../../src/model/code-ref.ts";
@@ -48,11 +49,11 @@ export const setTraffic = (tag: string, traffic: Readonly<Record<string, number>
 export const shadowTraffic = (tag: string, backend: string, proportion: number) =>
   ({ kind: "shadowTraffic", tag: tag as EndpointTag, backend: backend as BackendTag, proportion }) as const;
 
-/** One backend of an app as its file says it; `digest` names what its code is at the time. */
-export const appBackend = (config: BackendConfigInput = {}, digest?: string, code: CodeRef = CODE): AppBackend => ({
+/** One backend of an app as its file says it; `files` names what its code is at the time. */
+export const appBackend = (config: BackendConfigInput = {}, files?: string, code: CodeRef = CODE): AppBackend => ({
   code,
   config,
-  ...(digest === undefined ? {} : { identity: { digest, from: "kept" } }),
+  ...(files === undefined ? {} : { identity: identityOf({ files, entry: code.module }, { code, config }, "kept") }),
 });
 
 export const appEndpoint = (

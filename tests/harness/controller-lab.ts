@@ -15,6 +15,7 @@ import type { GoalId, InstanceId, InstanceName } from "../../src/model/ids.ts";
 import { keysOf } from "../../src/model/keys.ts";
 import type { HttpConfig } from "../../src/model/records.ts";
 import type { Clock } from "../../src/ports/clock.ts";
+import type { CodeProbe } from "../../src/ports/code-probe.ts";
 import type { Log } from "../../src/ports/log.ts";
 import type { Store } from "../../src/ports/store.ts";
 import { type AgentScript, NODE, ScriptedAgent } from "./scripted-agent.ts";
@@ -26,6 +27,17 @@ const DEADLINE_MS = 10_000;
 type CallBody = Call extends infer C ? (C extends Call ? Omit<C, "goalId"> : never) : never;
 
 const silent: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {}, child: () => silent };
+
+const anyCode: CodeProbe = {
+  probe: async ({ module, targets }) => ({
+    kind: "loaded",
+    code: { files: `files of ${module}`, entry: module },
+    targets: targets.map(() => ({
+      kind: "possible",
+      offers: { door: "function", methods: [], batches: "yes", reconfigures: "yes" },
+    })),
+  }),
+};
 
 export interface RunningController {
   readonly controller: Controller;
@@ -41,6 +53,8 @@ export interface ControllerScript {
   readonly afterSave?: () => void;
   /** Wraps what the controller takes for its store. */
   readonly through?: (store: Store) => Store;
+  /** Without it every module loads, and offers everything. */
+  readonly probe?: CodeProbe;
   readonly phase?: "resume" | "keep";
   readonly http?: Partial<HttpConfig>;
   readonly isFirstLife?: boolean;
@@ -97,6 +111,7 @@ export class ControllerLab {
         clock: this.clock,
         log: silent,
         meters: new Meters(),
+        probe: script.probe ?? anyCode,
         faults: { point: () => script.afterSave?.() },
       },
       {

@@ -162,7 +162,10 @@ export class StartedReplica {
         log: this.log,
         link: this.link,
         transport: transport ?? createSocketTransport(),
-        loader: { load: async () => (typeof exports === "function" ? exports() : exports) },
+        loader: {
+          load: async () => (typeof exports === "function" ? exports() : exports),
+          takeLoaded: () => undefined,
+        },
         callers: callers ?? noCallers,
         host: ownProcess,
         meters: this.meters,

@@ -8,8 +8,9 @@ import type { EndpointSpec } from "../../model/endpoint.ts";
 import type { ErrorCode } from "../../model/error-codes.ts";
 import { type AppName, type BackendTag, type EndpointTag, isName, NAME_RULE } from "../../model/ids.ts";
 import { MAX_BACKEND_BYTES } from "../../model/limits.ts";
+import { ownValue } from "../app-merge.ts";
 import { hasOtherCode } from "../backend-change.ts";
-import { configProblems, offerProblems } from "../backend-rules.ts";
+import { configProblems, offerProblems, probedProblems } from "../backend-rules.ts";
 import { utf8Length } from "../canonical.ts";
 import { backendsOf } from "../indexes.ts";
 import { routeShape } from "../routes.ts";
@@ -72,7 +73,7 @@ const stepProblems = (looked: Looked, step: AppStep): readonly Problem[] => {
   // Somebody else's tag is one problem, whatever the file says of it.
   if (step.after !== undefined && step.after.app !== looked.call.app) return [];
   if (step.kind === "backend") {
-    return step.change === "delete" ? userProblems(looked, step.tag) : valueProblems(looked.view, step);
+    return step.change === "delete" ? userProblems(looked, step.tag) : valueProblems(looked, step);
   }
   return step.after === undefined ? [] : policyProblems(looked, step.after);
 };
@@ -80,18 +81,20 @@ const stepProblems = (looked: Looked, step: AppStep): readonly Problem[] => {
 type BackendStep = Extract<AppStep, { readonly kind: "backend" }>;
 type EndpointAfter = Extract<AppStep, { readonly kind: "endpoint" }>["after"] & object;
 
-const valueProblems = (view: View, { tag, after }: BackendStep): readonly Problem[] => {
+const valueProblems = ({ view, call }: Looked, { tag, after }: BackendStep): readonly Problem[] => {
   const path = `backends.${tag}`;
   const config = resolveBackendConfig(after.config);
   const live = view.backend(tag);
-  // What the code offers is known of code that runs.
+  const probed = ownValue(call.backends, tag)?.offers;
+  // What only a constructor shows is known of code that runs.
   const running = live === undefined || hasOtherCode(live, after) ? [] : [...view.replicasOf(tag)];
   const offers = running.map((actor) => view.status(actor)?.offers).find((it) => it !== undefined);
   const problems = [
     ...configProblems(config, after.config),
-    ...(offers === undefined ? [] : offerProblems(config, offers)),
+    ...(probed === undefined ? [] : probedProblems(config, probed)),
+    ...(offers === undefined || probed?.batches === "no" ? [] : offerProblems(config, offers)),
   ].map((sentence) => problem("config-invalid", `${path}.config.${sentence}`));
-  const bytes = utf8Length(JSON.stringify({ code: after.code, config: after.config }));
+  const bytes = utf8Length(JSON.stringify({ code: after.code, identity: after.identity, config: after.config }));
   if (bytes <= MAX_BACKEND_BYTES) return problems;
   const tooLarge = `${path}: its code arguments and configuration have ${bytes} bytes; at most ${MAX_BACKEND_BYTES} can be saved. Put large values into a file and pass its path.`;
   return [...problems, problem("value-too-large", tooLarge)];

@@ -10,8 +10,9 @@ import { type BackendTag, isName, NAME_RULE } from "../../model/ids.ts";
 import { MAX_BACKEND_BYTES } from "../../model/limits.ts";
 import type { BackendRecord, GoalRecord } from "../../model/records.ts";
 import { changeBackend, hasFailed } from "../backend-change.ts";
-import { changedFields, configProblems, mergeConfig, offerProblems } from "../backend-rules.ts";
+import { changedFields, configProblems, mergeConfig, offerProblems, probedProblems } from "../backend-rules.ts";
 import { isSameValue, utf8Length } from "../canonical.ts";
+import { shortDigest } from "../code-digest.ts";
 import type { Draft } from "../draft.ts";
 import { openAlias, openGoal, openReached } from "../goals.ts";
 import { ACCEPTED, type CallOutcome, listed, refuse, refuseAll } from "./outcome.ts";
@@ -19,9 +20,10 @@ import { ACCEPTED, type CallOutcome, listed, refuse, refuseAll } from "./outcome
 type CallOf<K extends Call["kind"]> = Extract<Call, { readonly kind: K }>;
 
 export const createBackend = (draft: Draft, call: CallOf<"createBackend">): CallOutcome => {
-  const { tag, code, identity, config } = call;
+  const { tag, code, identity, offers, config } = call;
   const existing = draft.view.backend(tag);
-  const refusal = refuseTag(tag) ?? refuseConfig(tag, config, []) ?? refuseSize(tag, { code, config });
+  const more = offers === undefined ? [] : probedProblems(resolveBackendConfig(config), offers);
+  const refusal = refuseTag(tag) ?? refuseConfig(tag, config, more) ?? refuseSize(tag, { code, identity, config });
   if (refusal !== undefined) return refusal;
   if (existing === undefined) {
     openGoal(draft, call, { kind: "backend", tag, until: "running" });
@@ -72,10 +74,13 @@ export const updateBackendConfig = (draft: Draft, call: CallOf<"updateBackendCon
   if (record === undefined) return refuseUnknown(tag);
   if (record.deleting !== undefined) return refuseDeleting(record);
   const config = mergeConfig(record.config, call.config);
-  const refusal = refuseConfig(tag, config, offersOf(draft, tag)) ?? refuseSize(tag, { code: record.code, config });
+  const { code, identity } = record;
+  const offers = offersOf(draft, tag);
+  const more = offers === undefined ? [] : offerProblems(resolveBackendConfig(config), offers);
+  const refusal = refuseConfig(tag, config, more) ?? refuseSize(tag, { code, identity, config });
   if (refusal !== undefined) return refusal;
 
-  const { code, identity } = record;
+  // What lies in the folder by now is not for an update to bring.
   const changed = changeBackend(draft.view, record, { code, identity, config });
   if (changed === undefined) return repeat(draft, { ...record, config }, call);
   openGoal(draft, call, { kind: "backend", tag, until: "applied" });
@@ -138,6 +143,10 @@ const repeat = (
 /** How an existing backend differs from what a call wants to create; undefined: it does not. */
 const differenceOf = (existing: BackendRecord, call: CallOf<"createBackend">): string | undefined => {
   if (!isSameValue(existing.code, call.code)) return `other code (${describeCode(existing.code)})`;
+  const [was, is] = [existing.identity, call.identity];
+  if (was !== undefined && is !== undefined && was.files !== is.files) {
+    return `other code: the files of ${describeCode(existing.code)} were ${shortDigest(was)} then and are ${shortDigest(is)} now`;
+  }
   const fields = changedFields(resolveBackendConfig(existing.config), resolveBackendConfig(call.config));
   return fields.length > 0 ? `another value of ${fields.join(", ")}` : undefined;
 };
@@ -150,28 +159,23 @@ const refuseTag = (tag: string): CallOutcome | undefined =>
     ? undefined
     : refuse("tag-invalid", `${JSON.stringify(tag)} cannot be a backend's tag: use ${NAME_RULE}.`);
 
-const refuseConfig = (
-  tag: BackendTag,
-  input: BackendConfigInput,
-  offers: readonly Offers[],
-): CallOutcome | undefined => {
-  const config = resolveBackendConfig(input);
-  const problems = [...configProblems(config, input), ...offers.flatMap((it) => offerProblems(config, it))];
+const refuseConfig = (tag: BackendTag, input: BackendConfigInput, more: readonly string[]): CallOutcome | undefined => {
+  const problems = [...configProblems(resolveBackendConfig(input), input), ...more];
   return problems.length === 0 ? undefined : refuseAll("config-invalid", `backend "${tag}"`, problems);
 };
 
-/** What the code that runs declares; nothing while it has not been loaded once. */
-const offersOf = (draft: Draft, tag: BackendTag): readonly Offers[] => {
+/** What the code that runs declares; undefined while it has not run once. */
+const offersOf = (draft: Draft, tag: BackendTag): Offers | undefined => {
   for (const actor of draft.view.replicasOf(tag)) {
     const offers = draft.view.status(actor)?.offers;
-    if (offers !== undefined) return [offers];
+    if (offers !== undefined) return offers;
   }
-  return [];
+  return undefined;
 };
 
 const refuseSize = (
   tag: BackendTag,
-  value: { readonly code: CodeRef; readonly config: BackendConfigInput },
+  value: Pick<BackendRecord, "code" | "identity" | "config">,
 ): CallOutcome | undefined => {
   const bytes = utf8Length(JSON.stringify(value));
   if (bytes <= MAX_BACKEND_BYTES) return undefined;

@@ -14,7 +14,7 @@ import type { ReplicaEntry } from "../../model/longpoll.ts";
 import type { ActorFile } from "../../model/places.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Log } from "../../ports/log.ts";
-import type { ModuleLoader } from "../../ports/module-loader.ts";
+import type { CodeLoader } from "../../ports/module-loader.ts";
 import type { Random } from "../../ports/random.ts";
 import type { Transport } from "../../ports/transport.ts";
 import { ProxyRole } from "../../proxy/proxy.ts";
@@ -32,7 +32,7 @@ export interface LocalPorts {
 }
 
 export interface LocalReplicaPorts extends LocalPorts {
-  readonly loader: ModuleLoader;
+  readonly loader: CodeLoader;
   readonly callers: CallerFactory;
   readonly scope: LocalAppScope;
 }

@@ -22,7 +22,7 @@ import { Meters } from "../../core/metrics/meters.ts";
 import { LOCAL_TIMER_HOLD_MS } from "../../model/limits.ts";
 import type { EndpointClosure, ReplicaEntry } from "../../model/longpoll.ts";
 import type { EndpointRecord } from "../../model/records.ts";
-import type { ModuleLoader } from "../../ports/module-loader.ts";
+import type { CodeLoader } from "../../ports/module-loader.ts";
 import { createHandleCallers, type HandleCallers, Router } from "../../router/router.ts";
 import {
   type LocalPorts,
@@ -152,9 +152,13 @@ export class LocalApp {
   }
 
   /** The app itself is here; the modules that it names are imported. */
-  get #loader(): ModuleLoader {
+  get #loader(): CodeLoader {
     const files = nodeModuleLoader();
-    return { load: async (url) => (url === this.#plan.appUrl ? { default: this.#app } : files.load(url)) };
+    return {
+      load: async (url) => (url === this.#plan.appUrl ? { default: this.#app } : files.load(url)),
+      // The process is the user's: nothing watches over its imports.
+      takeLoaded: () => undefined,
+    };
   }
 
   #newRouter(kind: "program" | "proxy"): Router {

@@ -8,6 +8,7 @@ import type { AgentLaunch } from "../../model/launch.ts";
 import { stateFiles } from "../../model/places.ts";
 import type { SimProcess } from "../kernel/sim-process.ts";
 import { openFolders, openLedger } from "../node/agent-files.ts";
+import { simKeptCode, simProbes } from "../node/sim-code.ts";
 import { ENTRIES, type SimNode } from "../node/sim-node.ts";
 import type { World } from "../world.ts";
 
@@ -39,6 +40,8 @@ export const runAgent = (world: World, node: SimNode, process: SimProcess, launc
       meters,
       snapshot: () => ({ startedAt: 0, usage: NO_USAGE, samples: meters.samples() }),
       metricsServer: { listen: () => Promise.reject(new ServeError("port-in-use", "nobody scrapes a simulation")) },
+      probes: simProbes({ ...files, random: random.fork(`code of ${process.facts.name}`) }),
+      keptCode: simKeptCode(files),
       openStore: async () => {
         disk.write(stateFiles(stateDir).store, true, "durably");
         return world.storeFor(process);

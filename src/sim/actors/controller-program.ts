@@ -1,5 +1,5 @@
 /** The controller's process in a simulated world: what main/controller.ts does, without the REST server. */
-import { Controller } from "../../controller/controller.ts";
+import { Controller, LinkProbes } from "../../controller/controller.ts";
 import { Meters } from "../../core/metrics/meters.ts";
 import type { Address } from "../../model/actor.ts";
 import type { InstanceId, InstanceName, NodeName } from "../../model/ids.ts";
@@ -28,8 +28,9 @@ export const runController = (world: World, node: SimNode, process: SimProcess, 
     incarnation,
     instanceOnDisk: () => node.instanceOnDisk(),
   });
+  const probe = new LinkProbes(clock, (id, order) => link.probe(id, order));
   const controller = new Controller(
-    { store, clock, log, meters: new Meters(), faults: { point: () => {} } },
+    { store, clock, log, meters: new Meters(), probe, faults: { point: () => {} } },
     {
       instance: launch.instance as InstanceName,
       node: launch.node as NodeName,
@@ -65,7 +66,12 @@ export const runController = (world: World, node: SimNode, process: SimProcess, 
   };
   process.onTerm = () => void stop();
   link.start({
-    onUp: () => link.committed(),
+    onUp: () => {
+      probe.linkUp();
+      link.committed();
+    },
+    onDown: () => probe.linkDown(),
+    onProbed: (id, answer) => probe.answered(id, answer),
     onCommitted: () => store.nudge(),
     onRefused: () => void stop(),
   });

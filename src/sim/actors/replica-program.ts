@@ -106,7 +106,9 @@ class Replica {
 
   #becomeReady(): void {
     if (this.#isDraining) return;
-    this.#tell({ state: "ready", configRevision: this.#file.assignment.configRevision });
+    const { spec, configRevision } = this.#file.assignment;
+    const loadedDigest = spec.kind === "replica" ? spec.identity?.digest : undefined;
+    this.#tell({ state: "ready", configRevision, loadedDigest });
     this.#process.onHealth = (health) => this.#becomes(health);
     const { illMs } = this.#behaviour;
     if (illMs !== undefined) this.#process.clock.after(illMs, () => this.#becomes("unhealthy"));

@@ -7,6 +7,7 @@ import { Facts } from "./facts.ts";
 import { checkFences } from "./fences.ts";
 import { checkGoals } from "./goals.ts";
 import { checkHistory } from "./history.ts";
+import { checkKeptCode } from "./kept-code.ts";
 import { checkKills } from "./kills.ts";
 import { checkOrderOfGoing } from "./order-of-going.ts";
 import { checkProcesses } from "./processes.ts";
@@ -27,5 +28,6 @@ export const watchOver = (world: World, callOf: (goalId: string) => Call | undef
   checkChurn(world);
   checkOrderOfGoing(world, facts);
   checkSteadiness(world, facts);
+  checkKeptCode(world, facts);
   return facts;
 };

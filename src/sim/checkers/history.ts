@@ -15,6 +15,8 @@ interface Backend {
   readonly code: unknown;
   /** Compared with its defaults: saying what is so anyway changes nothing. */
   readonly config: BackendConfigInput;
+  /** What its code was found to be. The client does not say it: whoever takes its call does. */
+  readonly files: string | undefined;
   readonly rollout: number;
   readonly isDeleting: boolean;
 }
@@ -42,7 +44,10 @@ export const checkHistory = (world: World, facts: Facts, callOf: (goalId: string
     opened.add(id);
     const call = callOf(id);
     if (call === undefined) return world.violate(NAME, `goal ${id} was opened, and nobody has sent such a call`);
-    foldBackend(backends, call, proven);
+    foldBackend(backends, call, {
+      proven,
+      files: "tag" in call ? facts.backend(call.tag)?.identity?.files : undefined,
+    });
     foldEndpoint(endpoints, call);
   };
 
@@ -109,6 +114,7 @@ const backendOf = (record: BackendRecord | undefined): Backend | undefined =>
   record && {
     code: record.code,
     config: record.config,
+    files: record.identity?.files,
     rollout: record.rollout,
     isDeleting: record.deleting !== undefined,
   };
@@ -119,11 +125,17 @@ const resolved = (backend: Backend | undefined) =>
 const endpointOf = (record: EndpointRecord | undefined): Endpoint | undefined =>
   record && { spec: record.spec, traffic: record.traffic, shadows: record.shadows };
 
-const foldBackend = (backends: Map<string, Backend>, call: Call, proven: ReadonlySet<string>): void => {
+interface Seen {
+  readonly proven: ReadonlySet<string>;
+  /** As saved by the call. */
+  readonly files: string | undefined;
+}
+
+const foldBackend = (backends: Map<string, Backend>, call: Call, { proven, files }: Seen): void => {
   const known = "tag" in call ? backends.get(call.tag) : undefined;
   switch (call.kind) {
     case "createBackend":
-      if (known === undefined || !proven.has(call.tag)) backends.set(call.tag, created(known, call));
+      if (known === undefined || !proven.has(call.tag)) backends.set(call.tag, created(known, call, files));
       return;
     case "updateBackendConfig": {
       if (known === undefined) return;
@@ -143,8 +155,12 @@ const foldBackend = (backends: Map<string, Backend>, call: Call, proven: Readonl
 };
 
 /** What never ran may be created as something else. */
-const created = (known: Backend | undefined, call: Extract<Call, { kind: "createBackend" }>): Backend => {
-  const wanted = { code: call.code, config: call.config, rollout: 1, isDeleting: false };
+const created = (
+  known: Backend | undefined,
+  call: Extract<Call, { kind: "createBackend" }>,
+  files: string | undefined,
+): Backend => {
+  const wanted = { code: call.code, config: call.config, files, rollout: 1, isDeleting: false };
   if (known === undefined) return wanted;
   const { rollout, isDeleting } = known;
   const isSame = isSameJson(resolved({ ...wanted, rollout, isDeleting }), resolved(known));

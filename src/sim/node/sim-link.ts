@@ -8,7 +8,8 @@ import {
   LINK_PROTOCOL,
   type ToAgent,
 } from "../../model/link-messages.ts";
-import type { AgentLink, LinkEvents } from "../../ports/agent-link.ts";
+import type { ProbeOrder } from "../../model/probe.ts";
+import type { ControllerLink, LinkEvents } from "../../ports/agent-link.ts";
 import type { SimProcess } from "../kernel/sim-process.ts";
 import type { Connection, Switchboard } from "./switchboard.ts";
 
@@ -25,7 +26,7 @@ export interface SimLinkOptions {
 
 const LOOKS_UNTIL_GONE = Math.ceil(INSTANCE_GONE_MS / INSTANCE_LOOK_INTERVAL_MS);
 
-export class SimLink implements AgentLink {
+export class SimLink implements ControllerLink {
   readonly #options: SimLinkOptions;
   #events: LinkEvents = {};
   #connection: Connection | undefined;
@@ -62,6 +63,10 @@ export class SimLink implements AgentLink {
 
   committed(): void {
     this.#send({ kind: "committed" });
+  }
+
+  probe(id: number, order: ProbeOrder): void {
+    this.#send({ kind: "probe", id, order });
   }
 
   stop(): void {
@@ -123,6 +128,9 @@ export class SimLink implements AgentLink {
         return;
       case "committed":
         this.#events.onCommitted?.();
+        return;
+      case "probed":
+        this.#events.onProbed?.(message.id, message.answer);
         return;
       case "refused":
         this.stop();

@@ -30,7 +30,12 @@ export interface NodePorts {
 }
 
 /** The entry files of the simulated programs: the kind of process that each makes. */
-export const ENTRIES = { controller: "controller", proxy: "proxy", replica: () => "replica" } as const;
+export const ENTRIES = {
+  controller: "controller",
+  proxy: "proxy",
+  replica: () => "replica",
+  probe: () => "probe",
+} as const;
 
 const FIRST_PID = 100;
 

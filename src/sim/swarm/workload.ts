@@ -10,13 +10,18 @@ import type { CallBody } from "./clients.ts";
 
 const BACKENDS = ["a", "b", "c", "d"] as readonly string[] as readonly BackendTag[];
 const ENDPOINTS = ["x", "y", "z"] as readonly string[] as readonly EndpointTag[];
-const CODE: CodeRef = { kind: "export", module: "file:///app/code.ts", export: "Thing", args: [] };
+const codeOf = (module: string): CodeRef => ({
+  kind: "export",
+  module: `file:///app/${module}.ts`,
+  export: "Thing",
+  args: [],
+});
 
 export const drawCall = (random: SeededRandom): CallBody => {
   const tag = random.pick(BACKENDS)!;
   const endpoint = random.pick(ENDPOINTS)!;
   const draw = random.number();
-  if (draw < 0.14) return { kind: "createBackend", tag, code: CODE, config: drawConfig(random) };
+  if (draw < 0.14) return { kind: "createBackend", tag, code: drawCode(random), config: drawConfig(random) };
   if (draw < 0.3) return { kind: "updateBackendConfig", tag, config: { numReplicas: 1 + random.below(4) } };
   if (draw < 0.46) return { kind: "updateBackendConfig", tag, config: drawConfig(random) };
   if (draw < 0.52) return { kind: "restartBackend", tag };
@@ -26,6 +31,8 @@ export const drawCall = (random: SeededRandom): CallBody => {
   if (draw < 0.92) return { kind: "setTraffic", tag: endpoint, traffic: drawPolicy(random).traffic };
   return { kind: "shadowTraffic", tag: endpoint, backend: tag, proportion: random.pick([0, 0.1, 0.5])! };
 };
+
+const drawCode = (random: SeededRandom): CodeRef => codeOf(random.pick(["code", "code", "code", "broken"])!);
 
 const drawConfig = (random: SeededRandom): BackendConfigInput => ({
   ...(random.chance(0.5) ? { numReplicas: 1 + random.below(4) } : {}),

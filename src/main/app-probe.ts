@@ -1,0 +1,70 @@
+/**
+ * What an app file asks for and what its code is, for `maitred run`: the command looks by itself, before and while the instance starts,
+ * so that nothing starts for a broken file and nobody waits for a second look. What user code prints goes to stderr.
+ */
+
+import { startProbe } from "../adapters/code/probe-process.ts";
+import { probeProcesses } from "../adapters/code/probe-processes.ts";
+import { entries, mainFile } from "../adapters/entries.ts";
+import { fromErrorBody } from "../base/serve-error.ts";
+import type { FoundApp } from "../cli/cli.ts";
+import { foundCodeOf, type ProbeGroup, probeGroups } from "../core/probe-orders.ts";
+import type { BackendConfigInput } from "../model/backend-config.ts";
+import { codeRefOf } from "../model/code-ref.ts";
+import type { ProbeAnswer, ProbedCode } from "../model/probe.ts";
+import type { AppAnswer, ProbedApp } from "./probe.ts";
+
+const STDERR = 2;
+
+/** Rejects with what is wrong with the file, or the signal's reason. */
+export const probeAppFile = async (file: string, signal: AbortSignal): Promise<FoundApp> => {
+  signal.throwIfAborted();
+  const { answer } = startProbe(
+    { kind: "app", path: file },
+    {
+      ...{ entry: mainFile("probe"), nodeArgs: [], cwd: process.cwd(), env: process.env, output: STDERR },
+      ...{ timeoutMs: undefined, signal, session: "starter's", subject: `module ${file}` },
+    },
+  );
+  const said = (await answer) as AppAnswer;
+  if ("error" in said) throw fromErrorBody(said.error);
+  const { app } = said;
+  const code = lookAtCode(app);
+  code.catch(() => {}); // whoever waits for the instance to start asks for it later
+  return { plan: app.plan, code };
+};
+
+/** The app's own process has seen those backends that run as it did; others are looked at as they will run. */
+const lookAtCode = async ({ plan, code, targets }: ProbedApp): Promise<Readonly<Record<string, ProbedCode>>> => {
+  const found: Record<string, ProbedCode> = {};
+  const wishes: Record<string, { code: ReturnType<typeof codeRefOf>; config: BackendConfigInput }> = {};
+  for (const backend of plan.backends) {
+    const { tag } = backend;
+    const config = backend.config as BackendConfigInput;
+    const target = runsAsHere(config) ? targets[tag] : undefined;
+    if (target === undefined) wishes[tag] = { code: codeRefOf(backend.code), config };
+    else if (target.kind === "impossible") throw fromErrorBody(target.error);
+    else found[tag] = { code, offers: target.offers };
+  }
+  const groups = probeGroups(wishes, "nothing");
+  const outcome = foundCodeOf(wishes, groups, await probeAll(groups));
+  if ("error" in outcome) throw fromErrorBody(outcome.error);
+  for (const [tag, { identity, offers }] of Object.entries(outcome.found)) {
+    found[tag] = { code: { files: identity.files, entry: identity.entry }, offers };
+  }
+  return found;
+};
+
+const runsAsHere = ({ nodeArgs = [], env = {}, envFile, cwd }: BackendConfigInput): boolean =>
+  nodeArgs.length === 0 && Object.keys(env).length === 0 && envFile === undefined && cwd === undefined;
+
+/** One after the other: the instance starts at the same time. */
+const probeAll = async (groups: readonly ProbeGroup[]): Promise<readonly ProbeAnswer[]> => {
+  const probes = probeProcesses({
+    ...{ entries: entries(), stateDir: "", cwd: process.cwd() },
+    ...{ execArgv: process.execArgv, output: "nowhere", session: "starter's" },
+  });
+  const answers: ProbeAnswer[] = [];
+  for (const { order } of groups) answers.push(await probes.probe(order));
+  return answers;
+};
