@@ -3,7 +3,7 @@ import { ClosingLine } from "./scripts/closing-line.ts";
 
 export default defineConfig({
   test: {
-    include: ["{src,tests,examples,scripts,chaos}/**/*.test.ts"],
+    include: ["{src,tests,examples,scripts,chaos,bench}/**/*.test.ts"],
     // Tests start real processes and open real sockets: each file gets a process of its own.
     pool: "forks",
     maxWorkers: 2,

@@ -1,15 +1,8 @@
-/** Reading what processes cost (/proc, so Linux), running children of the benchmark, and medians. */
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
+/** What processes cost by the kernel's word (/proc, so Linux), and the statistics of few numbers. */
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
-
-export const ROOT = join(import.meta.dirname, "..");
-export const BIN = join(ROOT, "bin/maitred.js");
 
 /** USER_HZ: the unit of utime and stime; 100 on every Linux that Node runs on. */
 const TICK_MICROSECONDS = 10_000;
-const CHILD_DEADLINE_MS = 60_000;
 
 /** User and system time of the processes so far, in microseconds. */
 export const cpuMicroseconds = (pids: readonly number[]): number =>
@@ -33,37 +26,8 @@ export const median = (values: readonly number[]): number => {
   return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? upper) + upper) / 2;
 };
 
-export interface LoadResult {
-  readonly requests: number;
-  readonly bad: number;
-  readonly ms: number;
-}
-
-/** Runs a script of this folder to its end; its one line of JSON. */
-export const runScript = async <T>(name: string, args: readonly (string | number)[]): Promise<T> => {
-  const child = startScript(name, args);
-  const timer = setTimeout(() => child.kill("SIGKILL"), CHILD_DEADLINE_MS);
-  let text = "";
-  child.stdout?.on("data", (part: Buffer) => {
-    text += part;
-  });
-  const [status] = await once(child, "close");
-  clearTimeout(timer);
-  if (status !== 0) throw new Error(`${name} ended with ${status}: ${text}`);
-  return JSON.parse(text) as T;
-};
-
-export const startScript = (name: string, args: readonly (string | number)[] = []): ChildProcess =>
-  spawn(process.execPath, [join(import.meta.dirname, name), ...args.map(String)], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-
-/** The first line that a child prints, as JSON. */
-export const firstLine = async <T>(child: ChildProcess): Promise<T> => {
-  let text = "";
-  for await (const part of child.stdout ?? []) {
-    text += part;
-    if (text.includes("\n")) break;
-  }
-  return JSON.parse(text) as T;
+/** The smallest of the values that `share` (0..1) of them do not exceed: of 1 … 100 the 0.99 quantile is 99. */
+export const quantile = (values: readonly number[], share: number): number => {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN;
 };

@@ -1,27 +1,35 @@
 /**
  * What counting costs one HTTP request in all processes together: the calls that a proxy, its router and a replica make for it, with the
  * clocks that they read for it, in a loop; as CPU time, which others on the machine do not lengthen as much.
- * `node bench/metrics-cost.ts` prints nanoseconds per request.
  */
-import { createSystemClock } from "../src/adapters/system-clock.ts";
-import { Meters } from "../src/core/metrics/meters.ts";
-import type { QueryHead } from "../src/model/wire.ts";
-import { EdgeMeters } from "../src/proxy/edge-meters.ts";
-import { ReplicaMeters } from "../src/replica/replica-meters.ts";
-import { RouterMeters } from "../src/router/router-meters.ts";
-import { median } from "./measure.ts";
+import { createSystemClock } from "../../src/adapters/system-clock.ts";
+import { Meters } from "../../src/core/metrics/meters.ts";
+import type { QueryHead } from "../../src/model/wire.ts";
+import { EdgeMeters } from "../../src/proxy/edge-meters.ts";
+import { ReplicaMeters } from "../../src/replica/replica-meters.ts";
+import { RouterMeters } from "../../src/router/router-meters.ts";
+import type { Comparison } from "../comparison.ts";
 
 const ENDPOINTS = 100;
 const REQUESTS = 1_000_000;
-const ROUNDS = 5;
 
-/** Median of five, after one that warms up. */
-export const metricsNanosecondsPerRequest = (): number => {
-  const once = countingLoop();
-  once(REQUESTS);
-  return median(Array.from({ length: ROUNDS }, () => once(REQUESTS)));
+export const metricsCost: Comparison = {
+  group: "data",
+  rows: [
+    {
+      name: "metrics, per request",
+      unit: "µs",
+      value: { side: "counting", reading: "cpu" },
+      must: { on: "value", atMost: 1 },
+    },
+  ],
+  open: async () => {
+    const once = countingLoop();
+    return { sides: { counting: async () => ({ cpu: once(REQUESTS) / 1_000 }) }, close: async () => {} };
+  },
 };
 
+/** Nanoseconds of CPU for one request. */
 const countingLoop = (): ((requests: number) => number) => {
   const clock = createSystemClock();
   const tags = Array.from({ length: ENDPOINTS }, (_, index) => `endpoint-${index}`);
@@ -54,5 +62,3 @@ const countingLoop = (): ((requests: number) => number) => {
     return ((user + system) * 1_000) / requests;
   };
 };
-
-if (import.meta.main) process.stdout.write(`${metricsNanosecondsPerRequest().toFixed(0)} ns\n`);
