@@ -5,7 +5,10 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { publint } from "publint";
 import { formatMessage } from "publint/utils";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { expectRefusal, spawnNode } from "../tests/harness/command.ts";
+import { START_DEADLINE_MS, useLab } from "../tests/harness/lab.ts";
+import { waitFor } from "../tests/harness/wait-for.ts";
 import { checkoutExports, publishedExports } from "./exports.ts";
 
 const repository = join(import.meta.dirname, "..");
@@ -13,6 +16,7 @@ const checkedOutManifest = readFileSync(join(repository, "package.json"), "utf8"
 let folder: string;
 let app: string;
 let installed: string;
+const lab = useLab("file");
 
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), "maitred-published-"));
@@ -114,6 +118,38 @@ test("its command starts", () => {
   const command = join(installed, "bin/maitred.js");
   const output = execFileSync(process.execPath, [command, "--version"], { cwd: app, encoding: "utf8" });
   expect(output.trim()).toBe(JSON.parse(checkedOutManifest).version);
+});
+
+describe("the first program of README.md", () => {
+  const readme = readFileSync(join(repository, "README.md"), "utf8");
+  const program = /```ts\n(\/\/ hello\.ts\n.*?)```/s.exec(readme)?.[1] ?? "";
+  const run = (manifest: string) => {
+    writeFileSync(join(app, "package.json"), manifest);
+    writeFileSync(join(app, "hello.ts"), program);
+    const command = join(installed, "bin/maitred.js");
+    return spawnNode([command, "run", "./hello.ts", "--port", "0", "--instance", lab().name("readme")], { cwd: app });
+  };
+
+  test.each([`{ "type": "module" }`, "{}"])(
+    "is served from a project whose package.json is %s",
+    async (manifest) => {
+      const command = run(manifest);
+      const url = await waitFor(
+        "it says where it answers",
+        () => /http:\/\/127\.0\.0\.1:\d+/.exec(command.stdout())?.[0],
+        START_DEADLINE_MS,
+      );
+      expect(await (await fetch(`${url}/?name=Ada`)).text()).toBe("Hello, Ada!");
+      command.kill("SIGINT");
+      expect(await command.ended()).toMatchObject({ status: 0 });
+    },
+    40_000,
+  );
+
+  test("is refused where package.json says CommonJS, as `npm init` writes it, with the cure", async () => {
+    const sentence = expectRefusal(await run(`{ "type": "commonjs" }`).ended(), { status: 1, code: "module-syntax" });
+    expect(sentence).toContain("npm pkg set type=module");
+  }, 40_000);
 });
 
 test("in a checkout `maitred` leads to the sources, and publishing changes nothing that cannot be changed back", () => {

@@ -185,6 +185,46 @@ const CASES: readonly Case[] = [
     says: ['app.ts:1 imports "sise" from "./lib.ts"', 'Did you mean "size"?'],
   },
   {
+    name: "an ES module where package.json says CommonJS",
+    files: { "package.json": '{ "type": "commonjs" }', "app.ts": "\nexport default function hello() {}" },
+    code: "module-syntax",
+    says: [
+      "app.ts:2 is written as an ES module, and ",
+      '/package.json says "type": "commonjs". Run `npm pkg set type=module` there, or name the file app.mts.',
+    ],
+  },
+  {
+    name: "an import statement where package.json says CommonJS",
+    files: { "package.json": '{ "type": "commonjs" }', "app.js": 'import fs from "node:fs"; export default fs;' },
+    load: "app.js",
+    code: "module-syntax",
+    says: ["app.js:1 is written as an ES module", "name the file app.mjs."],
+  },
+  {
+    name: "an ES module whose name says CommonJS",
+    files: { "app.cts": "export default function hello() {}" },
+    load: "app.cts",
+    code: "module-syntax",
+    says: ["app.cts:1 is written as an ES module, and its name says CommonJS. Name it app.mts, or"],
+  },
+  {
+    name: "an import of a file that package.json makes CommonJS",
+    files: {
+      "app.ts": 'import { size } from "./lib/size.ts"; export default size;',
+      "lib/size.ts": "export const size = 1;",
+      "lib/package.json": '{ "type": "commonjs" }',
+    },
+    code: "module-syntax",
+    says: ["lib/size.ts is written as an ES module, and ", "npm pkg set type=module"],
+  },
+  {
+    name: "CommonJS that does not parse",
+    files: { "app.cjs": "\nmodule.exports = 1 +;" },
+    load: "app.cjs",
+    code: "module-syntax",
+    says: ["app.cjs:2 does not compile: Unexpected token ';'."],
+  },
+  {
     name: "a named import of CommonJS that Node does not see",
     files: {
       "app.mjs": 'import { foo } from "./c.cjs"; export default foo;',

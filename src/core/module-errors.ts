@@ -6,6 +6,7 @@
  */
 import { suggestion } from "../base/did-you-mean.ts";
 import { type ExportFailure, exportProblem } from "./module-exports.ts";
+import { formatProblem } from "./module-format.ts";
 import { type ImportFailure, importProblem } from "./module-imports.ts";
 import { type ModuleProblem, pathOfUrl, type SourceFiles, TSX_CURE, unsupported } from "./module-problem.ts";
 
@@ -121,6 +122,9 @@ function unknownExtension(failure: ModuleFailure): ModuleProblem {
 
 /** Node linked the modules and found that they do not fit, or V8 did not compile one. */
 function linkProblem(failure: ModuleFailure, files: SourceFiles): ModuleProblem {
+  const { path, text } = placeOf(failure);
+  const format = formatProblem({ path, place: text, message: failure.message }, files);
+  if (format !== undefined) return format;
   const missing = missingExport(failure);
   if (missing !== undefined) return exportProblem(missing, files);
   const file = failure.culprit ?? failure.file;
@@ -191,10 +195,10 @@ interface Place {
   readonly text: string;
 }
 
-/** Where it happened: Node writes `file:///srv/app.ts:3` above a syntax error's stack, and frames of user code into all others. */
+/** Where it happened: Node writes `file:///srv/app.ts:3`, in CommonJS the path, above a syntax error's stack, and frames of user code into all others. */
 function placeOf(failure: ModuleFailure): Place {
   if (failure.culprit !== undefined) return { path: failure.culprit, line: undefined, text: failure.culprit };
-  const head = /^(file:\/\/\S+?):(\d+)$/m.exec(failure.stack);
+  const head = /^((?:file:\/\/|\/).+?):(\d+)$/m.exec(failure.stack);
   const frame = head ?? /^\s+at .*?(file:\/\/[^\s)]+?):(\d+):\d+\)?$/m.exec(failure.stack);
   if (frame === null) return { path: failure.file, line: undefined, text: failure.file };
   const path = pathOfUrl(frame[1]!);

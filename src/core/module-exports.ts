@@ -3,6 +3,7 @@
  * was imported as if it were a value: `tsc` drops such an import, Node keeps it. The other module's source says which it was.
  */
 import { suggestion } from "../base/did-you-mean.ts";
+import { takenForCommonJs } from "./module-format.ts";
 import { type ModuleProblem, type SourceFiles, TSX_CURE } from "./module-problem.ts";
 
 export interface ExportFailure {
@@ -20,6 +21,11 @@ export function exportProblem(failure: ExportFailure, files: SourceFiles): Modul
   const { file, line, from, name } = failure;
   const place = line === undefined ? file : `${file}:${line}`;
   const source = from.startsWith(".") ? files.read(resolve(file, from)) : undefined;
+  if (source !== undefined && exportedNames(source).includes(name)) {
+    const path = resolve(file, from);
+    const format = takenForCommonJs({ path, place: path }, files);
+    if (format !== undefined) return format;
+  }
   const typed = /\.[cm]?tsx?$/.test(file);
   if (failure.kind === "esm" && source !== undefined && !declaresType(source, name))
     return notExported(place, failure, source);

@@ -3,7 +3,14 @@
  * extension, of a folder, with `.js` for a `.ts` file, by a `paths` alias of tsconfig.json. Which of them it was is seen from the files
  * that are there.
  */
-import { type ModuleProblem, pathOfUrl, type SourceFiles, TSX_CURE, unsupported } from "./module-problem.ts";
+import {
+  MAX_FOLDERS_UP,
+  type ModuleProblem,
+  pathOfUrl,
+  type SourceFiles,
+  TSX_CURE,
+  unsupported,
+} from "./module-problem.ts";
 
 export interface ImportFailure {
   /** Node's. */
@@ -14,8 +21,6 @@ export interface ImportFailure {
 }
 
 const EXTENSIONS = [".ts", ".mts", ".cts", ".js", ".mjs", ".cjs", ".json"];
-/** How far up a tsconfig.json is looked for. */
-const MAX_FOLDERS_UP = 16;
 
 export function importProblem(failure: ImportFailure, files: SourceFiles): ModuleProblem {
   const importer = importerOf(failure.message);

@@ -21,6 +21,9 @@ export interface SourceFiles {
   exists(path: string): boolean;
 }
 
+/** How far up a tsconfig.json or package.json is looked for; projects are not deeper. */
+export const MAX_FOLDERS_UP = 16;
+
 /** The way out that always works; ends a sentence. */
 export const TSX_CURE = 'or run the backend with nodeArgs: ["--import", "tsx"]';
 
