@@ -10,9 +10,9 @@ import { type AddressInfo, BlockList, isIP } from "node:net";
 import { messageOf, ServeError } from "../base/serve-error.ts";
 import { EXPOSITION_TYPE } from "../core/metrics/exposition.ts";
 import {
+  EDGE_CHECK_INTERVAL_MS,
   MAX_METRICS_CONNECTIONS,
   MAX_METRICS_HEAD_BYTES,
-  METRICS_CHECK_INTERVAL_MS,
   METRICS_IDLE_MS,
 } from "../model/limits.ts";
 import type { MetricsAt, MetricsListening, MetricsServer } from "../ports/metrics-server.ts";
@@ -62,7 +62,7 @@ const listen = async (at: MetricsAt, scrape: () => Promise<string>, guard: Guard
     maxHeaderSize: MAX_METRICS_HEAD_BYTES,
     headersTimeout: METRICS_IDLE_MS,
     requestTimeout: METRICS_IDLE_MS,
-    connectionsCheckingInterval: METRICS_CHECK_INTERVAL_MS,
+    connectionsCheckingInterval: EDGE_CHECK_INTERVAL_MS,
   });
   server.maxConnections = MAX_METRICS_CONNECTIONS;
   // Who does not read: the socket makes no progress.

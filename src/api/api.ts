@@ -42,6 +42,7 @@ export { createHandle } from "./handle.ts";
 export type { CallOptions, Handle, HandleFor, Ref, Send, Stream, UntypedHandle } from "./handle-types.ts";
 export { isReachableMethodName } from "./method-names.ts";
 export { failedCall, OpenCall } from "./open-call.ts";
+export { isTracing, type Span } from "./open-telemetry.ts";
 export { type BatchStarted, declaresBatches, type LocalAppScope, openLocalApp } from "./process-record.ts";
 export type { Context } from "./query-context.ts";
 export {
@@ -52,6 +53,7 @@ export {
   type ReplicaFacts,
   type ReplicaOwn,
 } from "./query-context.ts";
+export { callTracing, endHandlerSpan, startHandlerSpan } from "./query-spans.ts";
 export type { ServeRequest, StandardSchemaV1 } from "./request-types.ts";
 export {
   isSseEvent,

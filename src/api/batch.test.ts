@@ -15,7 +15,10 @@ afterEach(() => {
 
 const replica = { instance: "flowers", backendTag: "iris:v1", replicaTag: "iris:v1#1" };
 const newQuery = (requestId = "r-1") =>
-  new QueryContext(replica, { requestId, endpoint: "iris", deadline: undefined, shardKey: undefined, isShadow: false });
+  new QueryContext(replica, {
+    ...{ requestId, endpoint: "iris", isShadow: false },
+    ...{ deadline: undefined, shardKey: undefined, trace: undefined },
+  });
 
 /** A batch function that doubles numbers and notes the batches it got. */
 const doubler = (options?: { maxBatchSize?: number; batchWaitTimeoutMs?: number }) => {

@@ -3,7 +3,8 @@ import { context, currentQuery, runWithContext } from "./context.ts";
 import { QueryContext } from "./query-context.ts";
 
 const replica = { instance: "flowers", backendTag: "iris:v1", replicaTag: "iris:v1#7" };
-const query = { requestId: "r-1", endpoint: "iris", deadline: 1234.5, shardKey: "user-7", isShadow: false };
+const trace = { traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", tracestate: "vendor=1" };
+const query = { requestId: "r-1", endpoint: "iris", deadline: 1234.5, shardKey: "user-7", isShadow: false, trace };
 const newQuery = () => new QueryContext(replica, query);
 
 /** Counts what is made from here to the end of the test. */
@@ -114,6 +115,7 @@ describe("a query's context", () => {
   });
 
   test("shows its facts as JSON", () => {
-    expect(JSON.parse(JSON.stringify(newQuery()))).toEqual({ ...replica, ...query });
+    const { trace: _, ...facts } = query;
+    expect(JSON.parse(JSON.stringify(newQuery()))).toEqual({ ...replica, ...facts, ...trace });
   });
 });

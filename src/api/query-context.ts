@@ -4,6 +4,8 @@
  * has asked for `signal`. Code inside maitred that only wants to know of a cancellation uses `isCancelled` and `onCancel`.
  */
 
+import type { TraceContext } from "../model/trace.ts";
+
 /** The query that a handler is working on. */
 export interface Context {
   readonly requestId: string;
@@ -18,6 +20,9 @@ export interface Context {
   readonly replicaTag: string;
   /** This query is a copy; its answer is dropped. */
   readonly isShadow: boolean;
+  /** W3C Trace Context: what to send on to be part of the same trace; of this handler's own span when OpenTelemetry traces here. */
+  readonly traceparent: string | undefined;
+  readonly tracestate: string | undefined;
 }
 
 /** The same for every query of a replica. */
@@ -48,6 +53,7 @@ export interface QueryFacts {
   readonly deadline: number | undefined;
   readonly shardKey: string | undefined;
   readonly isShadow: boolean;
+  readonly trace: TraceContext | undefined;
 }
 
 export interface CancelListener {
@@ -100,6 +106,16 @@ export class QueryContext implements Context {
     return this.#replica.own;
   }
 
+  get trace(): TraceContext | undefined {
+    return this.#query.trace;
+  }
+  get traceparent(): string | undefined {
+    return this.#query.trace?.traceparent;
+  }
+  get tracestate(): string | undefined {
+    return this.#query.trace?.tracestate;
+  }
+
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController();
@@ -146,7 +162,29 @@ export class QueryContext implements Context {
 
   /** The members are getters, which `JSON.stringify` would not see. */
   toJSON(): Omit<Context, "signal"> {
-    const { requestId, deadline, shardKey, instance, endpoint, backendTag, replicaTag, isShadow } = this;
-    return { requestId, deadline, shardKey, instance, endpoint, backendTag, replicaTag, isShadow };
+    const {
+      requestId,
+      deadline,
+      shardKey,
+      instance,
+      endpoint,
+      backendTag,
+      replicaTag,
+      isShadow,
+      traceparent,
+      tracestate,
+    } = this;
+    return {
+      requestId,
+      deadline,
+      shardKey,
+      instance,
+      endpoint,
+      backendTag,
+      replicaTag,
+      isShadow,
+      traceparent,
+      tracestate,
+    };
   }
 }

@@ -4,7 +4,7 @@
  */
 import { createHttpPollTransport } from "../adapters/http-poll-transport.ts";
 import { createSocketTransport } from "../adapters/socket-transport.ts";
-import { type CallerFactory, currentQuery, OpenCall } from "../api/api.ts";
+import { type CallerFactory, callTracing, currentQuery, OpenCall } from "../api/api.ts";
 import type { Meters } from "../core/metrics/meters.ts";
 import type { Leader } from "../model/link-messages.ts";
 import type { Clock } from "../ports/clock.ts";
@@ -31,7 +31,8 @@ export interface ProcessRouter {
 export const startProcessRouter = (ports: ProcessRouterPorts, identity: RouterIdentity): ProcessRouter => {
   const poll = createHttpPollTransport({ leader: ports.leader });
   const router = new Router({ ...ports, transport: createSocketTransport(), poll }, identity);
-  const words = { openCall: (cancel: (reason: unknown) => void) => new OpenCall(cancel), currentQuery };
+  const openCall = (cancel: (reason: unknown) => void) => new OpenCall(cancel);
+  const words = { openCall, currentQuery, ...callTracing };
   router.start();
   return {
     router,

@@ -116,7 +116,6 @@ export const POLL_ANSWER_MARGIN_MS = 5_000;
 export const MAX_POLL_ANSWER_BYTES = 100_000_000;
 /** A client that has not polled for this long after its connection ended is forgotten. */
 export const POLL_CLIENT_GONE_MS = 1_000;
-
 /** A client that was answered and has not asked again for this long is forgotten, whatever its connection does. */
 export const POLL_CLIENT_SILENT_MS = 65_000;
 /** Clients of one host: proxies, replicas with handles and programs of a large instance. */
@@ -154,7 +153,6 @@ export const LOG_FILE_BYTES = 10_000_000;
 export const LOG_FILE_GENERATIONS = 5;
 /** One line of JSON on the agent's socket; the largest message carries a user config. */
 export const MAX_LINK_LINE_BYTES = 2_000_000;
-
 /** The agent's socket: bytes that may wait for a peer that does not read; beyond it the peer is cut off and dials again. */
 export const MAX_LINK_BACKLOG_BYTES = 8_000_000;
 /** How often an actor looks at its `instance` file: ten looks within INSTANCE_GONE_MS. */
@@ -316,6 +314,9 @@ export const READ_AHEAD_BYTES = 8_000_000;
 export const READ_AHEAD_TOTAL_BYTES = 64_000_000;
 /** A draining proxy closes a kept-alive connection that has been idle this long: most clients would have used it again by then. */
 export const DRAIN_IDLE_MS = 1_000;
+/** Of a request's tracestate; longer ones are dropped. W3C: at least 512 characters should be passed on, of at most 32 members. */
+export const MAX_TRACESTATE_CHARS = 2_048;
+export const MAX_TRACESTATE_MEMBERS = 32;
 /** Header names that a proxy remembers in lower case: all that real clients send, and not all that strangers invent. */
 export const MAX_KNOWN_HEADER_NAMES = 1_000;
 /** `Retry-After` of a 503: queues and restarts are over within seconds. */
@@ -368,8 +369,6 @@ export const METRICS_WAIT_MS = 250;
 export const MAX_METRICS_CONNECTIONS = 32;
 /** A scraper that has not sent its request or not read its answer for this long is cut off. */
 export const METRICS_IDLE_MS = 10_000;
-/** How often the listener looks for scrapers that are over their time. */
-export const METRICS_CHECK_INTERVAL_MS = 2_000;
 /** What a process without a link has counted is added to what is kept after this: many dials. */
 export const METRICS_LOST_MS = 10_000;
 /** Bytes of the head of a scrape: a token and what scrapers say of themselves. */

@@ -8,8 +8,9 @@
  * A small query is one QUERY frame with END there, and one REPLY frame with END back. Stream ids are drawn by the router: 1, 2, 3 …
  */
 import type { ErrorBody } from "./error-codes.ts";
+import type { TraceContext } from "./trace.ts";
 
-export const WIRE_PROTOCOL = 1;
+export const WIRE_PROTOCOL = 2;
 export const FRAME_HEAD_BYTES = 12;
 
 export const FRAME = {
@@ -62,8 +63,8 @@ interface QueryBase {
   readonly timeoutMs: number;
   readonly shardKey: string | undefined;
   readonly isShadow: boolean;
-  /** W3C traceparent, passed through. */
-  readonly traceparent: string | undefined;
+  /** Where it belongs in somebody's trace. */
+  readonly trace: TraceContext | undefined;
 }
 
 /** Flat `[name, value, name, value, …]`, names in lower case. */

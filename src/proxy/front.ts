@@ -126,7 +126,7 @@ export class Front implements EdgeHandler {
       endpoint: tag,
       requestId,
       shardKey: head.shardKey,
-      traceparent: head.traceparent,
+      trace: head.trace,
       method,
       url: strippedTarget(target, route),
       params,

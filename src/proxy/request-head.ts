@@ -4,6 +4,7 @@
  */
 import { CALL_METHOD_HEADER, REQUEST_ID_HEADER, SHARD_KEY_HEADER } from "../model/endpoint.ts";
 import { MAX_HEADERS, MAX_KNOWN_HEADER_NAMES } from "../model/limits.ts";
+import { TRACEPARENT_HEADER, type TraceContext, traceOf, withTrace } from "../model/trace.ts";
 import type { FlatHeaders } from "../model/wire.ts";
 import { isHost } from "./request-target.ts";
 
@@ -17,7 +18,8 @@ export interface RequestHead {
   readonly requestId: string | undefined;
   readonly callMethod: string | undefined;
   readonly shardKey: string | undefined;
-  readonly traceparent: string | undefined;
+  /** Well-formed; a malformed one is not in the headers either. */
+  readonly trace: TraceContext | undefined;
 }
 
 /** Completes "the request …". */
@@ -56,12 +58,10 @@ const ROLES: ReadonlyMap<string, Role> = new Map<string, Role>([
   [REQUEST_ID_HEADER, "id"],
   [CALL_METHOD_HEADER, "method"],
   [SHARD_KEY_HEADER, "shard"],
-  ["traceparent", "trace"],
+  [TRACEPARENT_HEADER, "trace"],
 ]);
 
 const REQUEST_ID = /^[A-Za-z0-9._:~+/=-]{1,128}$/;
-/** https://www.w3.org/TR/trace-context/#traceparent-header */
-const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}/;
 
 export class HeadReader {
   readonly #known = new Map<string, KnownName>();
@@ -75,7 +75,7 @@ export class HeadReader {
     let requestId: string | undefined;
     let callMethod: string | undefined;
     let shardKey: string | undefined;
-    let traceparent: string | undefined;
+    let isTraced = false;
     let connection: string | undefined;
     let bodyBytes: number | undefined;
     let isChunked = false;
@@ -119,7 +119,7 @@ export class HeadReader {
           if (value !== "") shardKey = value;
           break;
         case "trace":
-          if (TRACEPARENT.test(value)) traceparent = value;
+          isTraced = true;
           break;
         default:
           break;
@@ -128,7 +128,10 @@ export class HeadReader {
     }
     const kept = connection === undefined ? headers : withoutNamed(headers, connection);
     const hasBody = isChunked || (bodyBytes !== undefined && bodyBytes > 0);
-    return { kind: "head", headers: kept, host, hasBody, bodyBytes, requestId, callMethod, shardKey, traceparent };
+    const rest = { kind: "head", host, hasBody, bodyBytes, requestId, callMethod, shardKey } as const;
+    if (!isTraced) return { ...rest, headers: kept, trace: undefined };
+    const trace = traceOf(kept);
+    return { ...rest, headers: withTrace(kept, trace), trace };
   }
 
   #nameOf(raw: string): KnownName {

@@ -2,12 +2,22 @@
  * One query in its replica: runs the door or method, sends the result, is cancelled by its caller or its deadline. Ends exactly once;
  * what the handler does afterwards is not sent. A small query costs one object of this class, one context, and no promise of ours.
  */
-import { QueryContext, type QueryFacts, type ReplicaFacts, runWithContext } from "../api/api.ts";
+import {
+  endHandlerSpan,
+  isTracing,
+  QueryContext,
+  type QueryFacts,
+  type ReplicaFacts,
+  runWithContext,
+  type Span,
+  startHandlerSpan,
+} from "../api/api.ts";
 import { suggestion } from "../base/did-you-mean.ts";
 import { ServeError } from "../base/serve-error.ts";
 import { END, type FrameEnd } from "../core/wire/frame-writer.ts";
 import { decodeValue } from "../core/wire/values.ts";
 import { STREAM_WINDOW_BYTES } from "../model/limits.ts";
+import type { TraceContext } from "../model/trace.ts";
 import type { QueryHead, ReplyHead, WireFailure } from "../model/wire.ts";
 import type { Clock, Instant } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
@@ -16,7 +26,7 @@ import { failureOf, isForLog } from "./failures.ts";
 import { type HandlerOutcome, outcomeOf, type ReplicaMeters } from "./replica-meters.ts";
 import { type BodySource, RequestBody } from "./request-body.ts";
 import { type Reply, replyOfHttp, replyOfValue } from "./results.ts";
-import { IncomingRequest, parseJson, type RequestQuery } from "./serve-request.ts";
+import { IncomingRequest, parseJson, pathOf, type RequestQuery } from "./serve-request.ts";
 import { type ReplySink, StreamReply } from "./stream-reply.ts";
 import { wholeStream } from "./streams.ts";
 
@@ -58,9 +68,11 @@ export class Query implements QueryFacts, RequestQuery, BodySource, ReplySink {
   readonly #receivedAt: Instant;
   readonly #head: QueryHead;
   readonly #context: QueryContext;
+  /** When the user's code has OpenTelemetry. */
+  readonly #span: Span | undefined;
   #reply: StreamReply | undefined;
-  /** What its reply, of which the head has left, will have been. */
-  #outcome: HandlerOutcome = "ok";
+  /** Of an HTTP reply whose head has left. */
+  #status: number | undefined;
   #isOver = false;
 
   constructor(world: QueryWorld, line: QueryLine, opened: OpenedQuery) {
@@ -72,6 +84,7 @@ export class Query implements QueryFacts, RequestQuery, BodySource, ReplySink {
     this.body = new RequestBody(this, opened.body, opened.rest);
     this.deadline = opened.receivedAt + opened.head.timeoutMs;
     this.#context = new QueryContext(world.facts, this);
+    this.#span = isTracing() ? this.#startSpan() : undefined;
   }
 
   // ── facts
@@ -87,6 +100,9 @@ export class Query implements QueryFacts, RequestQuery, BodySource, ReplySink {
   get isShadow(): boolean {
     return this.#head.isShadow;
   }
+  get trace(): TraceContext | undefined {
+    return this.#span?.trace ?? this.#head.trace;
+  }
   get signal(): AbortSignal {
     return this.#context.signal;
   }
@@ -100,12 +116,12 @@ export class Query implements QueryFacts, RequestQuery, BodySource, ReplySink {
 
   /** Nobody waits any more: the signal fires, the slot is free at once. */
   cancel(reason: unknown): void {
-    this.#stop(reason, "cancelled");
+    this.#stop(reason, "cancelled", undefined);
   }
 
-  #stop(reason: unknown, outcome: "cancelled" | "expired"): void {
+  #stop(reason: unknown, outcome: "cancelled" | "expired", failure: WireFailure | undefined): void {
     if (this.#isOver) return;
-    this.#end(outcome);
+    this.#end(outcome, failure);
     this.body.fail(reason);
     // Listeners of the signal are the handler's code too.
     this.run(() => this.#context.cancel(reason));
@@ -119,8 +135,9 @@ export class Query implements QueryFacts, RequestQuery, BodySource, ReplySink {
       `endpoint "${endpoint}": the query's deadline passed while its handler ran; request id ${requestId}. Raise timeoutMs, or stop early on context().signal.`,
       { details: { endpoint, replica: this.#world.facts.replicaTag } },
     );
-    this.#line.sendFailure(this.#streamId, this.failureOf(reason));
-    this.#stop(reason, "expired");
+    const failure = this.failureOf(reason);
+    this.#line.sendFailure(this.#streamId, failure);
+    this.#stop(reason, "expired", failure);
   }
 
   addCredit(bytes: number): void {
@@ -151,24 +168,27 @@ export class Query implements QueryFacts, RequestQuery, BodySource, ReplySink {
       this.#reply?.cancel();
       return;
     }
-    if (head.kind === "http") this.#outcome = outcomeOf(head.status);
-    if (end === END) this.#end(this.#outcome);
+    if (head.kind === "http") this.#status = head.status;
+    if (end === END) this.#end(outcomeOf(this.#status), undefined);
   }
 
   sendData(body: Uint8Array | undefined, end: FrameEnd): void {
     this.#line.sendData(this.#streamId, body, end);
-    if (end === END) this.#end(this.#outcome);
+    if (end === END) this.#end(outcomeOf(this.#status), undefined);
   }
 
   sendFailure(failure: WireFailure): void {
     this.#line.sendFailure(this.#streamId, failure);
-    this.#end(outcomeOf(failure.status));
+    this.#end(outcomeOf(failure.status), failure);
   }
 
   failureOf(thrown: unknown): WireFailure {
     const { backendTag } = this.#world.facts;
     const { requestId, endpoint } = this;
-    if (isForLog(thrown)) this.#world.log.error("handler-failed", { requestId, endpoint, error: thrown });
+    if (isForLog(thrown)) {
+      this.#world.log.error("handler-failed", { requestId, endpoint, error: thrown });
+      this.#span?.threw(thrown);
+    }
     return failureOf(thrown, { requestId, backendTag, caller: this.#head.kind === "http" ? "http" : "handle" });
   }
 
@@ -177,7 +197,8 @@ export class Query implements QueryFacts, RequestQuery, BodySource, ReplySink {
   }
 
   run<T>(code: () => T): T {
-    return runWithContext(this.#context, code);
+    const span = this.#span;
+    return runWithContext(this.#context, span === undefined ? code : () => span.run(code));
   }
 
   // ── work
@@ -195,7 +216,7 @@ export class Query implements QueryFacts, RequestQuery, BodySource, ReplySink {
   #run(): void {
     let result: unknown;
     try {
-      result = runWithContext(this.#context, () => this.#invoke());
+      result = this.run(() => this.#invoke());
     } catch (error) {
       this.#failed(error);
       return;
@@ -240,6 +261,19 @@ export class Query implements QueryFacts, RequestQuery, BodySource, ReplySink {
     );
   }
 
+  #startSpan(): Span | undefined {
+    const head = this.#head;
+    const { endpoint, requestId, isShadow } = head;
+    const facts = { ...this.#world.facts, isShadow };
+    if (head.kind !== "http") {
+      const name = head.kind === "method" ? head.name : "call";
+      return startHandlerSpan({ kind: "rpc", name, endpoint, requestId }, facts, head.trace);
+    }
+    // Absolute through `handle.fetch`.
+    const path = head.url.startsWith("/") ? pathOf(head.url) : (URL.parse(head.url)?.pathname ?? "");
+    return startHandlerSpan({ kind: "http", method: head.method, path, endpoint, requestId }, facts, head.trace);
+  }
+
   #noDoor(what: string): ServeError {
     const { backendTag } = this.#world.facts;
     return new ServeError("method-unknown", `backend "${backendTag}" has ${what}.`, {
@@ -269,11 +303,15 @@ export class Query implements QueryFacts, RequestQuery, BodySource, ReplySink {
     if (!this.#isOver) this.sendFailure(this.failureOf(error));
   }
 
-  #end(outcome: HandlerOutcome): void {
+  #end(outcome: HandlerOutcome, failure: WireFailure | undefined): void {
     if (this.#isOver) return;
     this.#isOver = true;
     const { clock, meters } = this.#world;
     meters.of(this.#head).ended(outcome, clock.now() - this.#receivedAt);
+    if (this.#span !== undefined) {
+      const status = this.#head.kind === "http" ? (this.#status ?? failure?.status) : undefined;
+      endHandlerSpan(this.#span, { status, failure });
+    }
     this.#line.queryOver(this.#streamId);
   }
 }

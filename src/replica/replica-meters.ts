@@ -63,8 +63,9 @@ export class ReplicaMeters {
   }
 }
 
-export const outcomeOf = (status: number): "ok" | "refused" | "error" =>
-  status >= 500 ? "error" : status >= 400 ? "refused" : "ok";
+/** @param status undefined: a value, or items. */
+export const outcomeOf = (status: number | undefined): "ok" | "refused" | "error" =>
+  status === undefined ? "ok" : status >= 500 ? "error" : status >= 400 ? "refused" : "ok";
 
 /** Counts the batches of the code in this process. */
 export const countBatches = (meters: Meters, backend: string): BatchStarted => {

@@ -6,6 +6,7 @@ import type { ServeRequest, StandardSchemaV1 } from "../api/api.ts";
 import { messageOf, ServeError } from "../base/serve-error.ts";
 import { decodeValue } from "../core/wire/values.ts";
 import { MAX_BODY_BYTES } from "../model/limits.ts";
+import { withTrace } from "../model/trace.ts";
 import type { QueryHead } from "../model/wire.ts";
 import { bodyTooLarge, type RequestBody } from "./request-body.ts";
 import { withLimit } from "./request-limit.ts";
@@ -60,9 +61,7 @@ export class IncomingRequest implements ServeRequest {
   }
 
   get path(): string {
-    const target = this.#target();
-    const end = target.search(/[?#]/);
-    return end < 0 ? target : target.slice(0, end);
+    return pathOf(this.#target());
   }
 
   get params(): Readonly<Record<string, string>> {
@@ -75,7 +74,9 @@ export class IncomingRequest implements ServeRequest {
   }
 
   get headers(): Headers {
-    this.#headers ??= headersOf(this.#head.headers);
+    // The trace is that of the call, whatever headers its caller has passed on.
+    const { headers, trace } = this.#head;
+    this.#headers ??= headersOf(trace === undefined ? headers : withTrace(headers, trace));
     return this.#headers;
   }
 
@@ -179,6 +180,12 @@ const hostOf = (headers: readonly string[]): string => {
   const at = headers.indexOf("host");
   return (at >= 0 && at % 2 === 0 ? headers[at + 1] : undefined) || "localhost";
 };
+
+/** Without query and fragment. */
+export function pathOf(target: string): string {
+  const end = target.search(/[?#]/);
+  return end < 0 ? target : target.slice(0, end);
+}
 
 function headersOf(flat: readonly string[]): Headers {
   const headers = new Headers();

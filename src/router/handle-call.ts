@@ -6,6 +6,7 @@ import { fromErrorBody, ServeError } from "../base/serve-error.ts";
 import { decodeValue } from "../core/wire/values.ts";
 import { ERROR_CODES, isErrorCode } from "../model/error-codes.ts";
 import { MAX_BODY_BYTES } from "../model/limits.ts";
+import type { TraceContext } from "../model/trace.ts";
 import type { ReplyHead, WireFailure } from "../model/wire.ts";
 import { responseOf } from "./http-response.ts";
 import { type PartSource, PartStream } from "./part-stream.ts";
@@ -16,6 +17,7 @@ import type { Router } from "./router.ts";
 export interface SurroundingQuery {
   readonly requestId: string;
   readonly deadline: number | undefined;
+  readonly trace: TraceContext | undefined;
   readonly isCancelled: boolean;
   readonly cancelReason: unknown;
   onCancel(listener: CancelListener): void;
@@ -35,6 +37,15 @@ export interface CallOutcome {
 export interface CallEnds {
   readonly signals: readonly AbortSignal[];
   readonly surrounding: SurroundingQuery | undefined;
+  /** When somebody traces here. */
+  readonly span: CallSpan | undefined;
+}
+
+/** The call in somebody's trace. */
+export interface CallSpan {
+  readonly trace: TraceContext | undefined;
+  /** Once; what comes later is not looked at. `status`: of an HTTP answer. */
+  end(how: { readonly status?: number | undefined; readonly error?: unknown }): void;
 }
 
 /** What of the answer is being put together. */
@@ -52,6 +63,8 @@ export class HandleCall implements ReplySink, PartSource, CancelListener {
   readonly #ends: CallEnds;
   #sent: SentQuery | undefined;
   #answer: Answer = NONE;
+  /** Of an HTTP answer. */
+  #status: number | undefined;
   #isOver = false;
 
   constructor(endpoint: string, outcome: CallOutcome, ends: CallEnds) {
@@ -87,6 +100,7 @@ export class HandleCall implements ReplySink, PartSource, CancelListener {
   // ── from the router
 
   onReply(head: ReplyHead, body: Uint8Array, part: Part): void {
+    if (head.kind === "http") this.#status = head.status;
     if (part === "end" && head.kind !== "items") {
       this.#end();
       this.#settle(() => (head.kind === "value" ? decodeValue(body) : responseOf(head, body)));
@@ -194,6 +208,7 @@ export class HandleCall implements ReplySink, PartSource, CancelListener {
 
   #fail(error: unknown): void {
     if (this.#isOver) return;
+    this.#ends.span?.end({ status: this.#status, error });
     this.#end();
     const answer = this.#answer;
     if (answer.kind === "items" || answer.kind === "http") answer.stream.fail(error);
@@ -204,6 +219,7 @@ export class HandleCall implements ReplySink, PartSource, CancelListener {
   #end(): void {
     if (this.#isOver) return;
     this.#isOver = true;
+    this.#ends.span?.end({ status: this.#status });
     this.#ends.surrounding?.offCancel(this);
     for (const signal of this.#ends.signals) signal.removeEventListener("abort", this.#onAbort);
   }

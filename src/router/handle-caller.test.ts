@@ -6,6 +6,7 @@ import { backendOf, endpointOf, RouterLab } from "../../tests/harness/router-lab
 import { waitFor } from "../../tests/harness/wait-for.ts";
 import {
   type CallerFactory,
+  callTracing,
   context,
   createHandle,
   currentQuery,
@@ -98,7 +99,7 @@ afterAll(() => replicas.remove());
 const callers = (): CallerFactory =>
   createHandleCallers(
     routers.router,
-    { openCall: (cancel) => new OpenCall(cancel), currentQuery },
+    { openCall: (cancel) => new OpenCall(cancel), currentQuery, ...callTracing },
     { clock: routers.clock, random: { number: () => 0.5, id: () => "abcdefabcdefabcdefabcdef" } },
   );
 

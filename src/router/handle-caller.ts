@@ -7,9 +7,10 @@
 import { ServeError } from "../base/serve-error.ts";
 import { encodeValue } from "../core/wire/values.ts";
 import { MAX_BODY_BYTES } from "../model/limits.ts";
+import { type TraceContext, traceOf } from "../model/trace.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Random } from "../ports/random.ts";
-import { type CallEnds, type CallOutcome, HandleCall, type SurroundingQuery } from "./handle-call.ts";
+import { type CallEnds, type CallOutcome, type CallSpan, HandleCall, type SurroundingQuery } from "./handle-call.ts";
 import { flatHeadersOf } from "./http-response.ts";
 import type { RouterQuery } from "./query-types.ts";
 import { uploadOf } from "./request-upload.ts";
@@ -22,7 +23,16 @@ export interface CallWords {
   openCall(cancel: (reason: unknown) => void): CallOutcome & { readonly result: CallResult };
   /** The query that is being handled by the running code. */
   currentQuery(): SurroundingQuery | undefined;
+  /** Whether somebody traces in this process. */
+  isTracing(): boolean;
+  /** Begins the span of a call; the query that it makes is part of it. */
+  startSpan(call: CallFacts, parent: TraceContext | undefined): CallSpan | undefined;
 }
+
+export type CallFacts = { readonly endpoint: string; readonly requestId: string } & (
+  | { readonly kind: "http"; readonly method: string; readonly path: string }
+  | { readonly kind: "rpc"; readonly name: string }
+);
 
 export interface CallOptions {
   readonly shardKey?: string | undefined;
@@ -90,7 +100,7 @@ class EndpointCaller implements HandleCaller {
   }
 
   callMethod(method: string, args: readonly unknown[], options: CallOptions): CallResult {
-    return this.#call(options, (common) => ({
+    return this.#call(options, { name: method }, (common) => ({
       kind: "method",
       name: method,
       ...common,
@@ -100,7 +110,7 @@ class EndpointCaller implements HandleCaller {
   }
 
   callDoor(body: unknown, send: Send, options: CallOptions): CallResult {
-    return this.#call(options, (common) => {
+    return this.#call(options, { name: "call", headers: send.headers }, (common) => {
       const method = (send.method ?? "POST").toUpperCase();
       return {
         kind: "door",
@@ -117,50 +127,79 @@ class EndpointCaller implements HandleCaller {
   async fetch(request: Request, options: CallOptions): Promise<Response> {
     // Asked before the first wait: it belongs to the code that calls.
     const surrounding = this.#world.words.currentQuery();
-    const common = this.#common(options, surrounding);
+    const headers = flatHeadersOf(request.headers);
+    const requestId = this.#requestId(surrounding);
+    const parent = surrounding?.trace ?? traceOf(headers);
+    const { method, url } = request;
+    const span = this.#world.words.isTracing() ? this.#fetchSpan(request, requestId, parent) : undefined;
+    const common = this.#common(options, surrounding, { requestId, trace: span?.trace ?? parent });
     const signals = options.signal === undefined ? [request.signal] : [request.signal, options.signal];
-    const upload = await uploadOf(request, this.#world.clock);
+    const upload = await uploadOf(request, this.#world.clock).catch((error: unknown) => {
+      span?.end({ error });
+      throw error;
+    });
     return new Promise((resolve, reject) => {
       const outcome: CallOutcome = { resolve: (response) => resolve(response as Response), reject };
-      const call = new HandleCall(this.#endpoint, outcome, { signals, surrounding });
+      const call = new HandleCall(this.#endpoint, outcome, { signals, surrounding, span });
       call.send(this.#world.router, {
         kind: "http",
-        method: request.method,
-        url: request.url,
+        method,
+        url,
         params: {},
-        headers: flatHeadersOf(request.headers),
+        headers,
         callMethod: undefined,
         ...common,
         body: upload.body,
-        safeMethod: SAFE_METHODS.has(request.method),
+        safeMethod: SAFE_METHODS.has(method),
       });
       if (upload.kind === "streamed") upload.pump((error) => call.bodyFailed(error));
     });
   }
 
-  #call(options: CallOptions, queryOf: (common: CommonFields) => RouterQuery): CallResult {
+  #call(
+    options: CallOptions,
+    { name, headers }: { readonly name: string; readonly headers?: Send["headers"] },
+    queryOf: (common: CommonFields) => RouterQuery,
+  ): CallResult {
     const { words, router } = this.#world;
     const surrounding = words.currentQuery();
-    const ends: CallEnds = { surrounding, signals: options.signal === undefined ? NO_SIGNALS : [options.signal] };
+    const requestId = this.#requestId(surrounding);
+    const parent = surrounding?.trace ?? traceOfSent(headers);
+    const endpoint = this.#endpoint;
+    const span = words.isTracing() ? words.startSpan({ kind: "rpc", name, endpoint, requestId }, parent) : undefined;
+    const ends: CallEnds = { surrounding, span, signals: options.signal === undefined ? NO_SIGNALS : [options.signal] };
     const open = words.openCall((reason) => call.cancel(reason));
     const call = new HandleCall(this.#endpoint, open, ends);
     try {
-      const query = queryOf(this.#common(options, surrounding));
+      const query = queryOf(this.#common(options, surrounding, { requestId, trace: span?.trace ?? parent }));
       if (query.body instanceof Uint8Array && query.body.length > MAX_BODY_BYTES) throw this.#tooLarge();
       call.send(router, query);
     } catch (error) {
       // An argument that cannot cross, or a `toJSON` of one that throws.
+      span?.end({ error });
       open.reject(error);
     }
     return open.result;
   }
 
-  #common(options: CallOptions, surrounding: SurroundingQuery | undefined): CommonFields {
+  #requestId(surrounding: SurroundingQuery | undefined): string {
+    return surrounding?.requestId ?? this.#world.nextId();
+  }
+
+  #fetchSpan({ method, url }: Request, requestId: string, parent: TraceContext | undefined): CallSpan | undefined {
+    const call = { kind: "http", method, path: new URL(url).pathname, endpoint: this.#endpoint, requestId } as const;
+    return this.#world.words.startSpan(call, parent);
+  }
+
+  #common(
+    options: CallOptions,
+    surrounding: SurroundingQuery | undefined,
+    more: Pick<CommonFields, "requestId" | "trace">,
+  ): CommonFields {
     return {
       endpoint: this.#endpoint,
-      requestId: surrounding?.requestId ?? this.#world.nextId(),
+      ...more,
       shardKey: options.shardKey,
-      traceparent: undefined,
       timeoutMs: options.timeoutMs,
       notAfter: surrounding?.deadline,
       idempotent: options.idempotent,
@@ -177,7 +216,11 @@ class EndpointCaller implements HandleCaller {
 
 type CommonFields = Pick<
   RouterQuery,
-  "endpoint" | "requestId" | "shardKey" | "traceparent" | "timeoutMs" | "notAfter" | "idempotent"
+  "endpoint" | "requestId" | "shardKey" | "trace" | "timeoutMs" | "notAfter" | "idempotent"
 >;
+
+/** What a program without a query around it says by itself. */
+const traceOfSent = (headers: Send["headers"]): TraceContext | undefined =>
+  traceOf(Object.entries(headers ?? {}).flatMap(([name, value]) => [name.toLowerCase(), String(value)]));
 
 const NO_SIGNALS: readonly AbortSignal[] = [];

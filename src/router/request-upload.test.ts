@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeEach, describe, expect, test } from "vitest"
 import { ReplicaLab } from "../../tests/harness/replica-lab.ts";
 import { backendOf, endpointOf, RouterLab } from "../../tests/harness/router-lab.ts";
 import { waitFor } from "../../tests/harness/wait-for.ts";
-import { createHandle, currentQuery, OpenCall } from "../api/api.ts";
+import { callTracing, createHandle, currentQuery, OpenCall } from "../api/api.ts";
 import { createHandleCallers } from "./router.ts";
 
 const DEADLINE_MS = 5_000;
@@ -26,7 +26,7 @@ async function handleOf<T>(exported: T) {
   routers.publish(endpointOf({ b: backendOf([{ entry: { replica: assignment.actor, incarnation, address } }]) }));
   const callers = createHandleCallers(
     routers.router,
-    { openCall: (cancel) => new OpenCall(cancel), currentQuery },
+    { openCall: (cancel) => new OpenCall(cancel), currentQuery, ...callTracing },
     { clock: routers.clock, random: { number: () => 0.5, id: () => "abcdefabcdefabcdefabcdef" } },
   );
   return createHandle<T>("e", callers("e"));

@@ -4,7 +4,7 @@ import { waitFor } from "../../tests/harness/wait-for.ts";
 import type { WireQuery } from "../../tests/harness/wire-replica.ts";
 import { END } from "../core/wire/frame-writer.ts";
 import { decodeValue, encodeValue } from "../core/wire/values.ts";
-import { FRAME } from "../model/wire.ts";
+import { FRAME, WIRE_PROTOCOL } from "../model/wire.ts";
 
 const DEADLINE_MS = 5_000;
 const answerName = (query: WireQuery) => query.answer(query.head.kind === "method" ? query.head.name : query.head.kind);
@@ -34,7 +34,7 @@ describe("a router and its replicas", () => {
     expect(query?.head.timeoutMs).toBeLessThanOrEqual(5_000);
     expect([query?.isWhole, query?.value, query?.streamId]).toEqual([true, [1, "two"], 1]);
     expect(query?.line.hello).toEqual({
-      ...{ protocol: 1, instanceId: "i-1", replica: replica.entry.replica, incarnation: 1, peer: "test" },
+      ...{ protocol: WIRE_PROTOCOL, instanceId: "i-1", replica: replica.entry.replica, incarnation: 1, peer: "test" },
     });
   });
 
@@ -183,7 +183,7 @@ describe("a router and its replicas", () => {
     };
     lab.router.send(
       {
-        ...{ kind: "method", name: "x", endpoint: "e", requestId: "r-7", shardKey: undefined, traceparent: undefined },
+        ...{ kind: "method", name: "x", endpoint: "e", requestId: "r-7", shardKey: undefined, trace: undefined },
         ...{ body: undefined, timeoutMs: undefined, idempotent: undefined, safeMethod: false },
       },
       { onReply: throwing, onData: throwing, onFailure: throwing },
@@ -297,7 +297,7 @@ describe("peers that do not keep the rules", () => {
     ["another instance", { instanceId: "other" }],
     ["another replica", { replica: "b#99" }],
     ["an older incarnation", { incarnation: 7 }],
-    ["another protocol", { protocol: 2 }],
+    ["another protocol", { protocol: WIRE_PROTOCOL + 1 }],
   ])("a HELLO of %s gets no query, which then goes elsewhere", async (_what, hello) => {
     const [stranger, right] = [await lab.replica({ hello }), await lab.replica({ onQuery: answerName })];
     lab.publish(endpointOf({ b: backendOf([stranger]) }));

@@ -112,7 +112,7 @@ const queryOf = (query: Partial<RouterQuery>): RouterQuery =>
     endpoint: "e",
     requestId: "r-1",
     shardKey: undefined,
-    traceparent: undefined,
+    trace: undefined,
     body: undefined,
     timeoutMs: 10_000,
     idempotent: undefined,

@@ -41,7 +41,7 @@ const BASE = {
   timeoutMs: 10_000,
   shardKey: undefined,
   isShadow: false,
-  traceparent: undefined,
+  trace: undefined,
 } as const;
 
 export const httpHead = (head: Partial<Extract<QueryHead, { kind: "http" }>> = {}): QueryHead => ({

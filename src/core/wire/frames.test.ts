@@ -12,13 +12,22 @@ const stringMap = fc.dictionary(text, text, { maxKeys: 6, noNullPrototype: true 
 const headers = fc.array(fc.tuple(text, text), { maxLength: 10 }).map((pairs) => pairs.flat());
 /** fast-check would make half of them without a prototype, which nobody does here. */
 const record = <T>(model: { [K in keyof T]: fc.Arbitrary<T[K]> }) => fc.record(model, { noNullPrototype: true });
+const hex = (length: number) =>
+  fc.string({ unit: fc.constantFrom(..."0123456789abcdef"), minLength: length, maxLength: length });
+const trace = fc.option(
+  record({
+    traceparent: fc.tuple(hex(31), hex(15), hex(2)).map(([id, parent, flags]) => `00-1${id}-1${parent}-${flags}`),
+    tracestate: optionalText,
+  }),
+  { nil: undefined },
+);
 const base = {
   endpoint: text,
   requestId: text,
   timeoutMs: fc.double({ min: 0, max: 1e9, noNaN: true }),
   shardKey: optionalText,
   isShadow: fc.boolean(),
-  traceparent: optionalText,
+  trace,
 };
 const queryHead: fc.Arbitrary<QueryHead> = fc.oneof(
   record({

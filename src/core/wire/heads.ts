@@ -2,6 +2,7 @@
  * The heads of frames: MessagePack arrays, their elements in the order written here. Written straight into the frame, read from the
  * view that the decoder gives. What does not fit is a `ProtocolError`.
  */
+import { isTraceparent, type TraceContext } from "../../model/trace.ts";
 import type { FlatHeaders, Hello, QueryHead, RefuseReason, ReplyHead, WireFailure } from "../../model/wire.ts";
 import { type ProtocolError, protocolError } from "./frames.ts";
 import { MalformedPack, PackReader } from "./pack-reader.ts";
@@ -42,7 +43,12 @@ export function writeQueryHead(pack: PackWriter, head: QueryFields, stamp: Query
   pack.number(stamp.timeoutMs);
   stringOrNil(pack, head.shardKey);
   pack.boolean(stamp.isShadow);
-  stringOrNil(pack, head.traceparent);
+  if (head.trace === undefined) pack.nil();
+  else {
+    pack.arrayHead(2);
+    pack.string(head.trace.traceparent);
+    stringOrNil(pack, head.trace.tracestate);
+  }
   switch (head.kind) {
     case "method":
       pack.string(head.name);
@@ -173,9 +179,9 @@ function readQueryHead(reader: PackReader): QueryHead {
   const timeoutMs = reader.number();
   const shardKey = reader.stringOrNil();
   const isShadow = reader.boolean();
-  const traceparent = reader.stringOrNil();
+  const trace = readTrace(reader);
   const text = reader.string();
-  const base = { endpoint, requestId, timeoutMs, shardKey, isShadow, traceparent };
+  const base = { endpoint, requestId, timeoutMs, shardKey, isShadow, trace };
   switch (kind) {
     case "method":
       return { kind, ...base, name: text };
@@ -192,6 +198,15 @@ function readQueryHead(reader: PackReader): QueryHead {
         callMethod: reader.stringOrNil(),
       };
   }
+}
+
+function readTrace(reader: PackReader): TraceContext | undefined {
+  if (reader.takeNil()) return undefined;
+  expectLength(reader, 2);
+  const traceparent = reader.string();
+  const tracestate = reader.stringOrNil();
+  if (!isTraceparent(traceparent)) throw new MalformedPack("a malformed traceparent");
+  return { traceparent, tracestate };
 }
 
 function readReplyHead(reader: PackReader): ReplyHead {

@@ -95,11 +95,14 @@ export class PackReader {
   }
 
   stringOrNil(): string | undefined {
-    if (this.bytes[this.position] === 0xc0) {
-      this.position += 1;
-      return undefined;
-    }
-    return this.string();
+    return this.takeNil() ? undefined : this.string();
+  }
+
+  /** Whether nil was next; it is passed then. */
+  takeNil(): boolean {
+    if (this.bytes[this.position] !== 0xc0) return false;
+    this.position += 1;
+    return true;
   }
 
   boolean(): boolean {

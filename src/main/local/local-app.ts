@@ -10,6 +10,7 @@ import { createSystemRandom } from "../../adapters/system-random.ts";
 import {
   type App,
   type CallerFactory,
+  callTracing,
   currentQuery,
   failedCall,
   type LocalAppScope,
@@ -72,7 +73,11 @@ export class LocalApp {
     this.#ports = { clock, random, log, transport: createMemoryTransport(), meters: new Meters() };
     this.#instanceId = random.id();
     this.#router = this.#newRouter("program");
-    const words = { openCall: (cancel: (reason: unknown) => void) => this.#openCall(cancel), currentQuery };
+    const words = {
+      openCall: (cancel: (reason: unknown) => void) => this.#openCall(cancel),
+      currentQuery,
+      ...callTracing,
+    };
     this.#calls = createHandleCallers(this.#router, words, this.#ports);
     this.#scope = openLocalApp(this.callers, options.reach);
   }
