@@ -303,6 +303,8 @@ export class Agent {
 
   #onForeignLeader(leader: Leader | undefined): void {
     const desk = this.#parts!.desk;
+    // An instance that is led elsewhere runs: this node's own start is over.
+    if (leader !== undefined) this.#hasLed = true;
     const isKnown = desk.leader() === this.#foreignLeader;
     this.#foreignLeader = leader;
     if (leader !== undefined || isKnown) desk.setLeader(leader);

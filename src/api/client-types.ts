@@ -12,6 +12,8 @@ export interface Goal {
   readonly id: string;
   readonly state: "pending" | "reached" | "superseded" | "failed";
   readonly progress?: { readonly done: number; readonly total: number } | undefined;
+  /** While it is pending: what it waits for, one sentence. */
+  readonly reason?: string | undefined;
   /** Who has not applied it yet: replicas, proxies, programs. */
   readonly laggards?: readonly string[] | undefined;
   readonly supersededBy?: string | undefined;

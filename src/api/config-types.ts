@@ -44,7 +44,11 @@ export interface CommonConfig {
   readonly maxSurge?: number | undefined;
   /** Replicas below `numReplicas` while they are replaced. Default 0. */
   readonly maxUnavailable?: number | undefined;
-  /** What one replica needs of its node, for placement. Default `cpu: 0` (not counted). */
+  /**
+   * What one replica needs of its node. A replica starts only where the needs of all replicas there, those on their way out included,
+   * fit into the cpus and the memory of the node; otherwise it waits, and `status` and the goal say what is missing. Nothing is enforced
+   * upon the process. A roll-out needs room for `maxSurge` more, or `maxUnavailable`. Default 0 each: not counted.
+   */
   readonly resources?: { readonly cpu?: number | undefined; readonly memoryBytes?: number | undefined } | undefined;
   /** Moves the wanted number of replicas between the bounds; excludes `numReplicas`. */
   readonly autoscaling?:

@@ -126,7 +126,7 @@ const addGoal = (program: Command, { world }: Common): void => {
             entry.id,
             entry.state,
             entry.progress === undefined ? "-" : `${entry.progress.done}/${entry.progress.total}`,
-            entry.error?.message ?? entry.laggards?.join(", ") ?? "",
+            entry.error?.message ?? entry.reason ?? entry.laggards?.join(", ") ?? "",
           ]),
         ];
         world.terminal.out(flags.json ? `${JSON.stringify(goals)}\n` : table(rows, paintOf(world.terminal)));

@@ -205,14 +205,15 @@ const errorOf = (body: unknown): ServeError => {
 
 const pendingError = (goal: Goal): ServeError => {
   const progress = goal.progress === undefined ? "" : ` (${goal.progress.done} of ${goal.progress.total})`;
+  const why = goal.reason === undefined ? "" : ` Why: ${goal.reason}`;
   const laggards =
     goal.laggards === undefined || goal.laggards.length === 0 ? "" : ` Not there yet: ${goal.laggards.join(", ")}.`;
   return new ServeError(
     "goal-pending",
-    `goal ${goal.id} is still pending${progress}; it goes on.${laggards} Wait again with: maitred goal wait ${goal.id}`,
+    `goal ${goal.id} is still pending${progress}; it goes on.${why}${laggards} Wait again with: maitred goal wait ${goal.id}`,
     {
       retryable: true,
-      details: { goalId: goal.id, progress: goal.progress, laggards: goal.laggards },
+      details: { goalId: goal.id, progress: goal.progress, reason: goal.reason, laggards: goal.laggards },
     },
   );
 };

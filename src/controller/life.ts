@@ -269,8 +269,9 @@ export class Life {
     }
   }
 
-  #remember({ wakes, reasons, faults, leftDirty }: Decision, now: number): void {
+  #remember({ wakes, reasons, faults, leftDirty, notes }: Decision, now: number): void {
     const { log, clock } = this.#ports;
+    this.memory.notes.take(notes);
     this.#dirty.addAll(leftDirty);
     for (const [key, at] of wakes) this.#wakes.add(key, at);
     for (const { key, message } of faults) {
@@ -299,7 +300,8 @@ export class Life {
   }
 
   goal(id: GoalId): Goal | undefined {
-    return describeGoal({ view: this.view, soft: this.memory }, id, this.#ports.clock.now());
+    const reasonOf = (subject: string) => this.reasons.present(subject);
+    return describeGoal({ view: this.view, soft: this.memory, reasonOf }, id, this.#ports.clock.now());
   }
 
   #onApplied({ after, upTo }: { readonly after: number; readonly upTo: number }): void {

@@ -3,6 +3,7 @@
  * left alone for a while. All of it ends with the life; a new one decides it again.
  */
 import type { DirtyKey } from "../core/dirty.ts";
+import { NoteBook } from "../core/notes.ts";
 import type { Life as LifeFacts, Published, Routers, SoftState, Withdrawal } from "../core/soft-state.ts";
 import type { ActorName, EndpointTag } from "../model/ids.ts";
 import { MAX_REASONS, QUARANTINE_MAX_MS, QUARANTINE_MIN_MS } from "../model/limits.ts";
@@ -13,6 +14,7 @@ export class Memory implements SoftState {
   readonly routers: Routers;
   readonly published = new Map<EndpointTag, Published>();
   readonly withdrawals = new Map<ActorName, Withdrawal>();
+  readonly notes = new NoteBook();
 
   constructor(life: LifeFacts, routers: Routers) {
     this.life = life;

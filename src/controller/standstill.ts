@@ -3,7 +3,7 @@
  * what is saved can still be read, and running endpoints answer without either.
  */
 import { ServeError } from "../base/serve-error.ts";
-import type { SoftState } from "../core/soft-state.ts";
+import { NOTHING_TOLD } from "../core/soft-state.ts";
 import type { Keys } from "../model/keys.ts";
 import type { ProcessStatus, Status } from "../model/status.ts";
 import type { Instant, Timestamp } from "../ports/clock.ts";
@@ -34,11 +34,4 @@ export const statusFromStore = async (
   if (instance === undefined) throw problem;
   const memory = { ...NOTHING_TOLD, life: { startedAt: now.instant, first: false } };
   return { ...reportStatus({ view, memory, reasons: new Reasons(), self, now }, instance), problem: problem.message };
-};
-
-/** No life: nobody was told anything. */
-const NOTHING_TOLD: Omit<SoftState, "life"> = {
-  routers: { appliedBy: () => undefined, behind: () => [], unsettled: () => [] },
-  published: new Map(),
-  withdrawals: new Map(),
 };

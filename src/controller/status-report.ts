@@ -64,7 +64,7 @@ const endpointStatus = ({
 }): EndpointStatus => ({ tag, route: spec.route, methods: spec.methods, traffic, shadows });
 
 const backendStatus = (known: Reported, record: BackendRecord): BackendStatus => {
-  const { view, memory, reasons, now } = known;
+  const { view, reasons } = known;
   const wanted = wantedReplicas(view, record);
   const reason = reasons.present(`backend/${record.tag}`);
   return {
@@ -75,7 +75,7 @@ const backendStatus = (known: Reported, record: BackendRecord): BackendStatus =>
       wanted: wanted === "hold" ? view.config(record.tag).numReplicas : wanted,
       running: observeReplicas(view, record.tag).filter((replica) => replica.phase === "ready").length,
     },
-    goal: describeGoal({ view, soft: memory }, record.goal, now.instant),
+    goal: goalOf(known, record.goal),
     ...codeStatus(view, record),
     ...(reason === undefined ? {} : { reason }),
   };
@@ -104,12 +104,16 @@ const driftOf = (view: View, actor: ActorName): readonly string[] => {
 };
 
 /** All that are pending, and the last that were settled. */
-const goalsOf = ({ view, memory, now }: Reported): readonly Goal[] => {
+const goalsOf = (known: Reported): readonly Goal[] => {
+  const { view } = known;
   const pending = Array.from(view.all("goal")).filter((record: GoalRecord) => record.state === "pending");
   const settled = [...view.settledGoals()].slice(-MAX_STATUS_GOALS);
   const ids: readonly GoalId[] = [...settled, ...pending.map((record) => record.id)];
-  return ids.map((id) => describeGoal({ view, soft: memory }, id, now.instant)).filter((goal) => goal !== undefined);
+  return ids.map((id) => goalOf(known, id)).filter((goal) => goal !== undefined);
 };
+
+const goalOf = ({ view, memory, reasons, now }: Reported, id: GoalId): Goal | undefined =>
+  describeGoal({ view, soft: memory, reasonOf: (subject) => reasons.present(subject) }, id, now.instant);
 
 const agentsOf = ({ view, now }: Reported): readonly ProcessStatus[] => {
   const names = new Set<NodeName>();

@@ -25,8 +25,16 @@ export interface ObservedBackend {
   /** How far routers have been told that a replica goes; `complete`: all have applied it, or were given time enough. */
   readonly withdrawal: (actor: ActorName) => "none" | "under way" | "complete";
   readonly drainTimeoutMs: number;
+  /** How many more replicas the nodes have room for, and why no more. */
+  readonly room: () => Room;
   /** Whether the pause after the last replacement of a sick replica is over. */
   readonly mayReplace: boolean;
+}
+
+export interface Room {
+  readonly count: number;
+  /** The end of a sentence: "2 of 3 replicas wait: …". */
+  readonly shortage: string;
 }
 
 export interface BackendPlan {
@@ -43,6 +51,8 @@ export interface BackendPlan {
   readonly waits: boolean;
   /** `begins`: sick replicas are replaced by this plan, and the next ones only after a pause · `waits`: for the end of that pause. */
   readonly recovery: "none" | "begins" | "waits";
+  /** More replicas would be started if there were room. */
+  readonly isShortOfRoom: boolean;
   /** Why the backend is not as wanted, one sentence; undefined: it is, or all is under way. */
   readonly reason: string | undefined;
 }
@@ -72,6 +82,7 @@ export const planBackend = (seen: ObservedBackend): BackendPlan => {
     remove: seen.replicas.filter((replica) => replica.phase === "ended").map(nameOf),
     waits: departures.some(({ step }) => step === "withdraw" || step === "wait"),
     recovery: recoveryOf(choice, departures),
+    isShortOfRoom: choice.shortage !== undefined,
     reason: choice.reason,
   };
 };
@@ -94,10 +105,12 @@ interface Choice {
   /** Out of the published set for now, but not gone. */
   readonly benched: readonly ObservedReplica[];
   readonly care: SickPlan | undefined;
+  /** Why more replicas are wanted than there is room for. */
+  readonly shortage: string | undefined;
   readonly reason: string | undefined;
 }
 
-const NOTHING: Choice = { start: 0, going: [], benched: [], care: undefined, reason: undefined };
+const NOTHING: Choice = { start: 0, going: [], benched: [], care: undefined, shortage: undefined, reason: undefined };
 
 const chooseReplicas = (seen: ObservedBackend): Choice => {
   const { record, config, wanted, replicas } = seen;
@@ -119,22 +132,31 @@ const chooseReplicas = (seen: ObservedBackend): Choice => {
   }
 
   const processes = replicas.filter((replica) => replica.phase !== "failed" && replica.phase !== "ended").length;
+  const missing = Math.max(0, wanted - fit.length);
+  const surge = Math.max(0, wanted + config.maxSurge - processes);
+  const room = missing > 0 && surge > 0 ? seen.room() : undefined;
   const care = planSick({
     sick,
-    missing: Math.max(0, wanted - fit.length),
-    budget: Math.max(0, wanted + config.maxSurge - processes),
+    missing,
+    budget: Math.min(surge, room?.count ?? surge),
     spare: kept.filter(isServing).length - floorOfServing(seen, wanted),
     mayReplace: seen.mayReplace,
   });
   const oldOnes = oldOnesToGo({ old, current, floor: wanted - config.maxUnavailable });
+  const shortage = room !== undefined && room.count < Math.min(care.wants, surge) ? room.shortage : undefined;
   return {
     start: care.start,
     going: [...given, ...surplus, ...care.going, ...oldOnes],
     benched,
     care,
-    reason: reasonOf(seen, { wanted, final, care }),
+    shortage,
+    reason: reasonOf(seen, { wanted, final, care, shortage, isMoving: oldOnes.length > 0 || isMoving(replicas) }),
   };
 };
+
+/** Something will end or begin by itself. */
+const isMoving = (replicas: readonly ObservedReplica[]): boolean =>
+  replicas.some((replica) => replica.phase === "leaving" || replica.phase === "starting");
 
 /** With surge a replacement is ready before the last one that serves goes, whatever maxUnavailable says. */
 const floorOfServing = ({ config }: ObservedBackend, wanted: number): number =>

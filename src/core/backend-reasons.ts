@@ -2,7 +2,7 @@
 import type { BackendRecord } from "../model/records.ts";
 import type { ObservedBackend } from "./backend-plan.ts";
 import type { ObservedReplica } from "./observed-replica.ts";
-import { isSick, pauseAfter, type SickPlan } from "./sick-replicas.ts";
+import { isCurrent, isSick, pauseAfter, type SickPlan } from "./sick-replicas.ts";
 
 /** "replica iris:v1#7 failed to start 3 times: bad weights" */
 export const describeFailure = (replica: ObservedReplica): string =>
@@ -25,9 +25,13 @@ export interface Situation {
   readonly wanted: number;
   readonly final: ObservedReplica | undefined;
   readonly care: SickPlan;
+  readonly shortage: string | undefined;
+  /** Old replicas go, or something starts or ends by itself. */
+  readonly isMoving: boolean;
 }
 
-export const reasonOf = (seen: ObservedBackend, { wanted, final, care }: Situation): string | undefined => {
+export const reasonOf = (seen: ObservedBackend, situation: Situation): string | undefined => {
+  const { wanted, final, care, shortage } = situation;
   const { record, config, replicas } = seen;
   if (final !== undefined) {
     const cure = record.unproven === true ? CREATE_AGAIN : CHANGE_AGAIN;
@@ -35,11 +39,12 @@ export const reasonOf = (seen: ObservedBackend, { wanted, final, care }: Situati
   }
   const kept = replicas.filter((replica) => replica.assignment.intent.kind === "run");
   const sick = kept.filter(isSick);
-  if (sick.length > 0) return describeSick(record, { wanted, sick, care });
+  if (sick.length > 0) return describeSick(record, { ...situation, sick });
   const silent = kept.find((replica) => replica.phase === "silent");
   if (silent !== undefined) {
     return `the agent of node ${silent.assignment.node} is silent: what its replicas do is unknown; they stay published.`;
   }
+  if (shortage !== undefined) return describeShortage(seen, situation);
   const missing = wanted - kept.filter((replica) => replica.assignment.rollout === record.rollout).length;
   if (missing > care.start) {
     return `${missing - care.start} of ${wanted} replicas wait until others have ended: at most ${wanted}+${config.maxSurge} processes run at a time.`;
@@ -48,15 +53,29 @@ export const reasonOf = (seen: ObservedBackend, { wanted, final, care }: Situati
   return starting > 0 ? `${starting} of ${wanted} replicas are starting.` : undefined;
 };
 
+const describeShortage = (
+  { record, replicas }: ObservedBackend,
+  { wanted, care, shortage, isMoving }: Situation,
+): string => {
+  const waiting = `${care.wants - care.start} of ${wanted} replicas wait: ${shortage}.`;
+  const isRolling = replicas.some((replica) => !isCurrent(record, replica) && replica.phase === "ready");
+  return isRolling && !isMoving ? `${waiting} ${MAKE_ROOM}` : waiting;
+};
+
+const MAKE_ROOM =
+  "The roll-out stands still: make room, or set maxUnavailable to 1 or more, so that an old replica goes first.";
+
 const describeSick = (
   record: BackendRecord,
-  { wanted, sick, care }: Pick<Situation, "wanted" | "care"> & { readonly sick: readonly ObservedReplica[] },
+  { wanted, sick, care, shortage }: Situation & { readonly sick: readonly ObservedReplica[] },
 ): string => {
   const [first] = sick;
   const state =
     first?.phase === "failed" ? describeFailure(first) : `replica ${first?.actor} is ${first && describeHealth(first)}`;
   const others = sick.length > 1 ? ` (${sick.length} of ${wanted} replicas cannot do their work)` : "";
-  return `${state}${others}. ${describeCure(record, care)}`;
+  const cure =
+    shortage === undefined || care.start > 0 ? describeCure(record, care) : `Its replacement waits: ${shortage}.`;
+  return `${state}${others}. ${cure}`;
 };
 
 const describeCure = (record: BackendRecord, { waits, start, going }: SickPlan): string => {

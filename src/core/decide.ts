@@ -19,6 +19,7 @@ import { Draft, type Now, type Publication } from "./draft.ts";
 import type { Change } from "./facts.ts";
 import { forgetGoals } from "./forget-goals.ts";
 import { reconcileGoal } from "./goals.ts";
+import type { NoteChanges } from "./notes.ts";
 import { reconcileBackend } from "./reconcile-backend.ts";
 import { reconcileEndpoint } from "./reconcile-endpoint.ts";
 import { beginLife, reconcileInstance, type Wanted } from "./reconcile-instance.ts";
@@ -51,6 +52,7 @@ export interface Decision {
   readonly replies: readonly Reply[];
   readonly publications: readonly Publication[];
   readonly withdrawals: ReadonlyMap<ActorName, "withdraw" | "restore">;
+  readonly notes: NoteChanges;
   /** When to look at a key again though nothing has changed. */
   readonly wakes: ReadonlyMap<DirtyKey, Instant>;
   /** Why a thing is not as wanted; undefined: it is. */

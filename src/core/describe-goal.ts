@@ -4,6 +4,7 @@ import type { Instant } from "../base/time.ts";
 import type { Goal } from "../model/calls.ts";
 import type { GoalId } from "../model/ids.ts";
 import type { GoalRecord } from "../model/records.ts";
+import { subjectKey } from "./indexes.ts";
 import { judgeBackend, judgeEndpoint, type Verdict } from "./judge-goals.ts";
 import { observeReplicas } from "./observed-replica.ts";
 import { wantedReplicas } from "./reconcile-backend.ts";
@@ -13,6 +14,8 @@ import type { View } from "./view.ts";
 export interface Known {
   readonly view: View;
   readonly soft: SoftState;
+  /** Why a thing is not as wanted now, by its key. */
+  readonly reasonOf: (subject: string) => string | undefined;
 }
 
 /** undefined: no goal of this id is kept. */
@@ -42,13 +45,15 @@ const decisiveOf = (view: View, record: GoalRecord): GoalRecord => {
 const changesOf = ({ subject }: GoalRecord): Pick<Goal, "changes"> =>
   subject.kind === "app" ? { changes: subject.changes } : {};
 
-type Progress = Pick<Goal, "progress" | "laggards">;
+type Progress = Pick<Goal, "progress" | "reason" | "laggards">;
 
 const progressOf = (known: Known, record: GoalRecord, now: Instant): Progress => {
   if (record.subject.kind === "app") return sumOf(record.subject.parts.map((part) => partProgress(known, part, now)));
   const verdict = verdictOf(known, record, now);
   if (verdict?.kind !== "pending") return {};
+  const reason = known.reasonOf(subjectKey(record.subject));
   return {
+    ...(reason === undefined ? {} : { reason }),
     ...(verdict.progress === undefined ? {} : { progress: verdict.progress }),
     ...(verdict.laggards.length === 0 ? {} : { laggards: verdict.laggards }),
   };
@@ -57,18 +62,25 @@ const progressOf = (known: Known, record: GoalRecord, now: Instant): Progress =>
 /** A part that is reached counts with the replicas that it wanted. */
 const partProgress = (known: Known, id: GoalId, now: Instant): Progress => {
   const record = known.view.goal(id);
-  if (record?.state === "pending") return progressOf(known, record, now);
+  if (record?.state === "pending") return named(record, progressOf(known, record, now));
   if (record?.subject.kind !== "backend" || record.subject.until === "gone") return {};
   const { numReplicas } = known.view.config(record.subject.tag);
   return { progress: { done: numReplicas, total: numReplicas } };
 };
 
+const named = ({ subject }: GoalRecord, progress: Progress): Progress =>
+  progress.reason === undefined || !("tag" in subject)
+    ? progress
+    : { ...progress, reason: `${subject.kind} "${subject.tag}": ${progress.reason}` };
+
 const sumOf = (parts: readonly Progress[]): Progress => {
   const counts = parts.flatMap(({ progress }) => progress ?? []);
   const laggards = [...new Set(parts.flatMap((part) => part.laggards ?? []))];
+  const reason = parts.find((part) => part.reason !== undefined)?.reason;
   const total = (field: "done" | "total") => counts.reduce((sum, count) => sum + count[field], 0);
   return {
     ...(counts.length === 0 ? {} : { progress: { done: total("done"), total: total("total") } }),
+    ...(reason === undefined ? {} : { reason }),
     ...(laggards.length === 0 ? {} : { laggards }),
   };
 };

@@ -12,6 +12,7 @@ import type { EndpointClosure } from "../model/longpoll.ts";
 import { utf8Length } from "./canonical.ts";
 import { type DirtyKey, DirtyKeys, dirtiedBy } from "./dirty.ts";
 import { type Change, type Fact, type FactOf, type Kind, keyOf, type Values } from "./facts.ts";
+import type { NoteKind, NoteValues } from "./notes.ts";
 import type { SoftState } from "./soft-state.ts";
 import type { Entry, View } from "./view.ts";
 
@@ -47,6 +48,7 @@ export class Draft {
   readonly #withdrawals = new Map<ActorName, "withdraw" | "restore">();
   readonly #wakes = new Map<DirtyKey, Instant>();
   readonly #reasons = new Map<string, string | undefined>();
+  readonly #notes: { readonly [K in NoteKind]: Map<string, NoteValues[K] | undefined> } = { unplaced: new Map() };
   readonly #steps: Step[] = [];
   #bytes = 0;
   /** The instance's last transaction: everything under its prefix goes. */
@@ -108,6 +110,13 @@ export class Draft {
     this.#publications.set(publication.tag, publication);
   }
 
+  /** Remembers something of a thing for later decisions of this life; undefined takes it back. */
+  note<K extends NoteKind>(kind: K, id: string, value: NoteValues[K] | undefined): void {
+    const notes: Map<string, NoteValues[K] | undefined> = this.#notes[kind];
+    this.#remember(notes, id);
+    notes.set(id, value);
+  }
+
   /** Looks at the key again then; of several wishes the earliest counts. */
   wakeAt(key: DirtyKey, at: Instant): void {
     const known = this.#wakes.get(key);
@@ -139,6 +148,7 @@ export class Draft {
       changes: [...this.#changes.values()],
       publications: [...this.#publications.values()],
       withdrawals: new Map(this.#withdrawals),
+      notes: { unplaced: new Map(this.#notes.unplaced) },
       wakes: new Map(this.#wakes),
       reasons: new Map(this.#reasons),
       leftDirty: this.dirty,
@@ -169,6 +179,14 @@ export class Draft {
       },
     });
     for (const key of dirtiedBy(this.view, fact, before?.value)) this.dirty.add(key);
+    // Where a replica goes others find room.
+    if (fact.kind === "assignment" && fact.after === undefined) this.#lookAtUnplaced();
+  }
+
+  #lookAtUnplaced(): void {
+    for (const tag of [...this.soft.notes.unplaced.keys(), ...this.#notes.unplaced.keys()]) {
+      this.dirty.add(`backend/${tag as BackendTag}`);
+    }
   }
 
   #account(bytes: number): void {

@@ -142,7 +142,8 @@ describe("a goal of an endpoint", () => {
     world.clients = [{ name: "a#1", kind: "replica", applied: 0 }];
     const { id } = world.call(createEndpoint("e", { a: 1 }));
     world.decideAll();
-    expect(world.goal(id)).toEqual({ id, state: "pending", laggards: ["a#1"] });
+    const reason = "it waits until a#1 has applied it.";
+    expect(world.goal(id)).toEqual({ id, state: "pending", reason, laggards: ["a#1"] });
     world.clients[0]!.applied = world.counter;
     world.acknowledge();
     world.decideAll();

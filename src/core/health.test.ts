@@ -169,6 +169,24 @@ describe("a checkHealth() that always fails", () => {
     expect(names()).toHaveLength(3);
   });
 
+  test("since a live change fails that change, and the backend is not given up", () => {
+    serve({});
+    world.fateOf = ({ configRevision }) =>
+      configRevision === 2 ? { ill: "checkHealth() threw: too strict" } : "ready";
+    const { id } = world.call(update("b", { userConfig: "strict" }));
+    world.decideAll();
+    world.actAgent(names()[0]!);
+    fallIll(names()[0]!, "checkHealth() threw: too strict");
+    world.settle(30_000);
+    expect(world.goal(id)).toMatchObject({ state: "failed", error: { code: "replica-unhealthy" } });
+    const before = names();
+    world.settle(2 * REPLACE_BACKOFF_MAX_MS);
+    expect(names()).not.toEqual(before);
+    const cure = world.call(update("b", { userConfig: "mild" }));
+    world.settle(30_000);
+    expect(world.goal(cure.id).state).toBe("reached");
+  });
+
   test("of a backend that is being created fails the creation", () => {
     world.fateOf = () => ({ ill: "checkHealth() threw: never" });
     const { id } = world.call(createBackend("b"));

@@ -8,6 +8,7 @@ import { type BackendConfig, resolveBackendConfig } from "../model/backend-confi
 import type { ActorName, BackendTag, EndpointTag, GoalId, NodeName } from "../model/ids.ts";
 import type { BackendRecord, EndpointRecord, GoalRecord } from "../model/records.ts";
 import type { Fact } from "./facts.ts";
+import { NO_USAGE, type Usage, usageOf } from "./placement.ts";
 import { routeShape } from "./routes.ts";
 
 /** What a goal is about: `backend/iris:v1`, `endpoint/iris`, `app/flowers`, `instance`. */
@@ -24,6 +25,8 @@ export class Indexes {
   readonly proxies = new Set<ActorName>();
   /** Node → assignments there. */
   readonly onNode = new MultiMap<NodeName, ActorName>();
+  /** Node → what the replicas assigned there need together. */
+  readonly used = new Map<NodeName, Usage>();
   /** Backend → endpoints whose traffic or shadows name it. */
   readonly endpoints = new MultiMap<BackendTag, EndpointTag>();
   /** Shape of a route → the endpoint that has it. */
@@ -76,7 +79,18 @@ export class Indexes {
   #assignment(record: Assignment, step: "add" | "delete"): void {
     this.onNode[step](record.node, record.actor);
     if (record.spec.kind === "proxy") this.proxies[step](record.actor);
-    else this.replicas[step](record.spec.backend, record.actor);
+    else {
+      this.replicas[step](record.spec.backend, record.actor);
+      this.#use(record.node, usageOf(record.spec.config.resources), step === "add" ? 1 : -1);
+    }
+  }
+
+  #use(node: NodeName, usage: Usage, sign: 1 | -1): void {
+    const before = this.used.get(node) ?? NO_USAGE;
+    this.used.set(node, {
+      millicpu: before.millicpu + sign * usage.millicpu,
+      memoryBytes: before.memoryBytes + sign * usage.memoryBytes,
+    });
   }
 }
 

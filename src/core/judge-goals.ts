@@ -10,7 +10,7 @@ import { MAX_ERROR_CHARS, PROGRAM_LAGGARD_MS, RECONNECT_WINDOW_MS } from "../mod
 import type { BackendRecord } from "../model/records.ts";
 import { describeFailure } from "./backend-reasons.ts";
 import { type ObservedReplica, statusCounts } from "./observed-replica.ts";
-import { isCurrent, isFailure, isFinal } from "./sick-replicas.ts";
+import { isCurrent, isFailing } from "./sick-replicas.ts";
 import type { Laggard, SoftState } from "./soft-state.ts";
 import type { View } from "./view.ts";
 
@@ -32,7 +32,7 @@ export const judgeBackend = (record: BackendRecord, wanted: number, replicas: re
   if (record.deleting !== undefined) {
     return replicas.length === 0 ? REACHED : pending({ done: 0, total: replicas.length }, replicas.map(nameOf));
   }
-  const failure = replicas.find((replica) => isFailure(record, replica) || isFinal(record, replica));
+  const failure = replicas.find((replica) => isFailing(record, replica));
   if (failure !== undefined) return { kind: "failed", error: startError(record, failure) };
   const refusal = replicas.find((replica) => hasRefused(record, replica));
   if (refusal !== undefined) return { kind: "failed", error: reconfigureError(record, refusal) };

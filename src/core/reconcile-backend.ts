@@ -19,7 +19,7 @@ import type { Draft } from "./draft.ts";
 import { settleGoal } from "./goals.ts";
 import { judgeBackend, routersBehind } from "./judge-goals.ts";
 import { observeReplicas } from "./observed-replica.ts";
-import { type NodeLoad, placeActor } from "./placement.ts";
+import { describeShortage, type NodeLoad, placeActor, roomFor } from "./placement.ts";
 import { mayReplaceAt, withReplacement } from "./sick-replicas.ts";
 import type { Withdrawal } from "./soft-state.ts";
 import type { View } from "./view.ts";
@@ -32,8 +32,11 @@ export const reconcileBackend = (draft: Draft, tag: BackendTag): void => {
 
   const seen = observeBackend(draft, record, instance);
   const plan = planBackend(seen);
-  const unplaced = carryOut(draft, seen, plan);
-  draft.explain(`backend/${tag}`, unplaced ?? plan.reason);
+  carryOut(draft, seen, plan);
+  if (plan.isShortOfRoom !== draft.soft.notes.unplaced.has(tag)) {
+    draft.note("unplaced", tag, plan.isShortOfRoom ? true : undefined);
+  }
+  draft.explain(`backend/${tag}`, plan.reason);
   settle(draft, seen);
 };
 
@@ -56,6 +59,10 @@ const observeBackend = (draft: Draft, record: BackendRecord, instance: InstanceR
       instance.phase === "erasing"
         ? Math.min(config.gracefulShutdownTimeoutMs, SHUTDOWN_DRAIN_MS)
         : config.gracefulShutdownTimeoutMs,
+    room: () => {
+      const nodes = nodeLoads(draft.view);
+      return { count: roomFor(nodes, config.resources), shortage: describeShortage(nodes, config.resources) };
+    },
     mayReplace: draft.now.timestamp >= mayReplaceAt(record, draft.now.timestamp),
   };
 };
@@ -96,8 +103,8 @@ const toldOf = ({ view, soft }: Draft, actor: ActorName, withdrawal: Withdrawal)
 const changedEndpoints = (view: View): readonly EndpointTag[] =>
   waitingEndpoints(view).map((key) => key.slice("endpoint/".length) as EndpointTag);
 
-/** Writes the plan down; answers why replicas could not be placed. */
-const carryOut = (draft: Draft, seen: ObservedBackend, plan: BackendPlan): string | undefined => {
+/** Writes the plan down. */
+const carryOut = (draft: Draft, seen: ObservedBackend, plan: BackendPlan): void => {
   const { tag } = seen.record;
   const steps: (() => void)[] = [
     ...plan.remove.map((actor) => () => draft.delete("assignment", actor)),
@@ -112,7 +119,7 @@ const carryOut = (draft: Draft, seen: ObservedBackend, plan: BackendPlan): strin
   for (const [index, step] of steps.entries()) {
     if (index >= MAX_ROWS_PER_STEP || !draft.hasRoom(ROWS_RESERVE, bytes)) {
       draft.postpone(`backend/${tag}`);
-      return undefined;
+      return;
     }
     step();
   }
@@ -123,7 +130,7 @@ const carryOut = (draft: Draft, seen: ObservedBackend, plan: BackendPlan): strin
   }
   if (plan.waits) draft.wakeAt(`backend/${tag}`, nextLook(draft, seen));
   noteRecovery(draft, seen, plan);
-  return startReplicas(draft, seen, { count: plan.start, bytes });
+  startReplicas(draft, seen, { count: plan.start, bytes });
 };
 
 const noteRecovery = (draft: Draft, { record }: ObservedBackend, { recovery }: BackendPlan): void => {
@@ -167,28 +174,23 @@ const startReplicas = (
   draft: Draft,
   seen: ObservedBackend,
   { count, bytes }: { readonly count: number; readonly bytes: number },
-): string | undefined => {
-  if (count === 0) return undefined;
+): void => {
+  if (count === 0) return;
   const { record, config } = seen;
-  const nodes = nodeLoads(draft.view);
   for (let started = 0; started < count; started += 1) {
     const instance = draft.view.instance();
     if (instance === undefined || started >= MAX_ROWS_PER_STEP || !draft.hasRoom(ROWS_RESERVE, bytes)) {
       draft.postpone(`backend/${record.tag}`);
-      return undefined;
+      return;
     }
-    const placement = placeActor(nodes, config.resources);
-    if (placement.kind === "pending")
-      return `${count - started} of ${config.numReplicas} replicas wait: ${placement.missing}.`;
+    const node = placeActor(nodeLoads(draft.view), config.resources);
+    // The plan starts no more than there is room for.
+    if (node === undefined) return;
     const ordinal = instance.nextOrdinal;
     draft.put("instance", "", { ...instance, nextOrdinal: ordinal + 1 });
-    const replica = newReplica(record, seen, { ordinal, node: placement.node });
+    const replica = newReplica(record, seen, { ordinal, node });
     draft.put("assignment", replica.actor, replica);
-    const index = nodes.findIndex((load) => load.record.node === placement.node);
-    const load = nodes[index];
-    if (load !== undefined) nodes[index] = { ...load, actors: load.actors + 1 };
   }
-  return undefined;
 };
 
 const newReplica = (
@@ -213,7 +215,11 @@ const KEY_BYTES = 600;
 
 /** Registered nodes only: a silent one may be gone. */
 const nodeLoads = (view: View): NodeLoad[] =>
-  Array.from(view.all("node"), (record) => ({ record, actors: view.actorsOn(record.node).size }));
+  Array.from(view.all("node"), (record) => ({
+    record,
+    actors: view.actorsOn(record.node).size,
+    used: view.usedOn(record.node),
+  }));
 
 const settle = (draft: Draft, { record: { tag } }: ObservedBackend): void => {
   const { view } = draft;

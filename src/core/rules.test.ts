@@ -3,7 +3,6 @@ import { describe, expect, test } from "vitest";
 import { type BackendConfigInput, resolveBackendConfig } from "../model/backend-config.ts";
 import { changedFields, configProblems, mergeConfig, offerProblems } from "./backend-rules.ts";
 import { canonicalJson, digestOf, isSameValue, utf8Length } from "./canonical.ts";
-import { placeActor } from "./placement.ts";
 import { shadowProblems, weightProblems, withoutZero } from "./traffic.ts";
 
 const problems = (input: BackendConfigInput) => configProblems(resolveBackendConfig(input), input);
@@ -84,23 +83,5 @@ describe("values", () => {
 
   test("lengths are counted in UTF-8", () => {
     for (const text of ["", "abc", "äöü", "日本", "😀a😀"]) expect(utf8Length(text)).toBe(Buffer.byteLength(text));
-  });
-});
-
-describe("placement", () => {
-  const node = (name: string, cpus: number, actors: number) =>
-    ({ record: { node: name, cpus, memoryBytes: 1_000, labels: {} }, actors }) as never;
-  const needs = { cpu: 2, memoryBytes: 0 };
-
-  test("the node with the fewest actors that can hold it is chosen, of equal ones the first by name", () => {
-    expect(placeActor([node("c", 1, 0), node("b", 4, 3), node("a", 4, 3)], needs)).toEqual({
-      kind: "placed",
-      node: "a",
-    });
-  });
-
-  test("without a fitting node it is said what is missing", () => {
-    expect(placeActor([], needs)).toEqual({ kind: "pending", missing: "no node is registered" });
-    expect(placeActor([node("a", 1, 0)], needs)).toMatchObject({ missing: expect.stringContaining("needs 2 cpu") });
   });
 });

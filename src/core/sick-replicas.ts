@@ -21,12 +21,15 @@ export const isFailure = (record: BackendRecord, replica: ObservedReplica): bool
 export const isSick = (replica: ObservedReplica): boolean =>
   replica.phase === "failed" || (replica.phase === "ready" && replica.health !== "healthy");
 
-/** It keeps its place until the next change: the present roll-out has never been complete, and this is why it will not be. */
-export const isFinal = (record: BackendRecord, replica: ObservedReplica): boolean => {
-  if (record.provenRollout === record.rollout || !isCurrent(record, replica)) return false;
+/** Because of it the last change of the backend has failed: it could not start, or is not healthy, however often it was tried. */
+export const isFailing = (record: BackendRecord, replica: ObservedReplica): boolean => {
   if (replica.phase === "failed") return isFailure(record, replica);
-  return isSick(replica) && replacementsOf(record) >= maxStartAttemptsOf(replica);
+  return isCurrent(record, replica) && isSick(replica) && replacementsOf(record) >= maxStartAttemptsOf(replica);
 };
+
+/** It keeps its place until the next change: the present roll-out has never been complete, and has stopped. */
+export const isFinal = (record: BackendRecord, replica: ObservedReplica): boolean =>
+  record.provenRollout !== record.rollout && isFailing(record, replica);
 
 /** Replacements of sick replicas since the last change of the backend, each soon after the one before it. */
 const replacementsOf = (record: BackendRecord): number => (isOfNow(record) ? (record.recovery?.count ?? 0) : 0);
@@ -60,7 +63,9 @@ export const withReplacement = (record: BackendRecord, timestamp: number): Backe
 export interface SickPlan {
   /** Replicas to start, also those that simply are not there yet. */
   readonly start: number;
-  /** How many of them take the place of a sick one. */
+  /** Replicas that would be started if processes could be added without bound. */
+  readonly wants: number;
+  /** How many of those to start take the place of a sick one. */
   readonly replacing: number;
   readonly going: readonly ObservedReplica[];
   /** Those of `going` that go without a replacement: whoever is told so has begun one. */
@@ -102,6 +107,7 @@ export const planSick = ({ sick, missing, budget, spare, mayReplace }: Sickness)
   const leaving = unhealthy.slice(0, Math.max(0, Math.min(replacedUnhealthy + early, spare)));
   return {
     start: start + replacing,
+    wants: absent + (mayReplace ? openUnhealthy : 0),
     replacing,
     going: [...useless.slice(0, mayReplace ? useless.length : replacedUseless), ...leaving],
     unreplaced: mayReplace ? [...useless.slice(replacedUseless), ...leaving.slice(replacedUnhealthy)] : [],

@@ -7,6 +7,7 @@
 import type { Instant } from "../base/time.ts";
 import type { ActorName, EndpointTag } from "../model/ids.ts";
 import type { EndpointClosure } from "../model/longpoll.ts";
+import { NoteBook, type Notes } from "./notes.ts";
 
 export interface Life {
   /** When this life took over. */
@@ -48,7 +49,16 @@ export interface Withdrawal {
 
 export interface SoftState {
   readonly life: Life;
+  readonly notes: Notes;
   readonly routers: Routers;
   readonly published: ReadonlyMap<EndpointTag, Published>;
   readonly withdrawals: ReadonlyMap<ActorName, Withdrawal>;
 }
+
+/** No life: nobody was told anything, and nothing was noted. */
+export const NOTHING_TOLD: Omit<SoftState, "life"> = {
+  notes: new NoteBook(),
+  routers: { appliedBy: () => undefined, behind: () => [], unsettled: () => [] },
+  published: new Map(),
+  withdrawals: new Map(),
+};

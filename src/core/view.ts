@@ -9,6 +9,7 @@ import type { ActorName, AppName, BackendTag, EndpointTag, GoalId, NodeName } fr
 import type { AppRecord, BackendRecord, EndpointRecord, GoalRecord, InstanceRecord } from "../model/records.ts";
 import type { Fact, Kind, Values } from "./facts.ts";
 import { Indexes, type SubjectKey } from "./indexes.ts";
+import { NO_USAGE, type Usage } from "./placement.ts";
 
 /** A thing with the revision of the store that wrote it. */
 export interface Entry<T> {
@@ -103,6 +104,11 @@ export class View {
 
   actorsOn(node: NodeName): ReadonlySet<ActorName> {
     return this.#indexes.onNode.get(node);
+  }
+
+  /** What the replicas assigned to the node need together. */
+  usedOn(node: NodeName): Usage {
+    return this.#indexes.used.get(node) ?? NO_USAGE;
   }
 
   endpointsOf(backend: BackendTag): ReadonlySet<EndpointTag> {

@@ -122,8 +122,11 @@ const settingsOf = (launch: AgentLaunch): AgentSettings => ({
   },
   keys: keysOf(launch.instance as InstanceName),
   version: readVersion(),
-  host: { hostname: hostname(), cpus: availableParallelism(), memoryBytes: totalmem() },
+  host: { hostname: hostname(), cpus: availableParallelism(), memoryBytes: memoryOfThisNode() },
 });
+
+/** A container's bound where there is one; without, Node answers 0 or more than there is. */
+const memoryOfThisNode = (): number => Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY);
 
 const openLog = ({ instance, node, stateDir }: AgentLaunch): Log =>
   createPinoLog({ fields: { process: "agent", instance, node }, file: stateFiles(stateDir).log("agent") });

@@ -52,6 +52,8 @@ export interface Goal {
   readonly id: string;
   readonly state: GoalState;
   readonly progress?: { readonly done: number; readonly total: number } | undefined;
+  /** While it is pending: what it waits for, one sentence. */
+  readonly reason?: string | undefined;
   /** Who has not applied it yet: replica, proxy or program names. */
   readonly laggards?: readonly string[] | undefined;
   readonly supersededBy?: string | undefined;

@@ -8,6 +8,7 @@ import { type Decision, decide } from "../../src/core/decide.ts";
 import { describeGoal } from "../../src/core/describe-goal.ts";
 import { type DirtyKey, dirtiedBy, everything } from "../../src/core/dirty.ts";
 import { type Fact, factOf } from "../../src/core/facts.ts";
+import { NoteBook } from "../../src/core/notes.ts";
 import { observeReplicas } from "../../src/core/observed-replica.ts";
 import type { Laggard, Published, Routers, SoftState, Withdrawal } from "../../src/core/soft-state.ts";
 import { View } from "../../src/core/view.ts";
@@ -48,6 +49,7 @@ export class CoreWorld {
   clients: { name: string; kind: Laggard["kind"]; applied: number | undefined }[] = [];
   #published = new Map<EndpointTag, Published>();
   #withdrawals = new Map<ActorName, Withdrawal>();
+  #notes = new NoteBook();
   #counter = 0;
   #revision = 0;
   #lifeStart = 0;
@@ -92,6 +94,7 @@ export class CoreWorld {
     this.decisions.push(decision);
     this.#save(decision);
     this.#publish(decision);
+    this.#notes.take(decision.notes);
     for (const [key, at] of decision.wakes) this.#wakes.push({ key, at });
     this.#dirty.push(...decision.leftDirty);
     return decision;
@@ -132,6 +135,7 @@ export class CoreWorld {
     this.decisions = [];
     this.#published = new Map();
     this.#withdrawals = new Map();
+    this.#notes = new NoteBook();
     this.#counter = 0;
     this.#wakes = [];
     this.#dirty = [];
@@ -148,12 +152,14 @@ export class CoreWorld {
       routers: this.#routers,
       published: this.#published,
       withdrawals: this.#withdrawals,
+      notes: this.#notes,
     };
   }
 
   // ── the agent's part
 
-  setNode(incarnation: number): void {
+  /** The only node, unless `more` names another one. */
+  setNode(incarnation: number, more: Partial<NodeRecord> = {}): void {
     const record: NodeRecord = {
       node: NODE,
       incarnation,
@@ -163,17 +169,21 @@ export class CoreWorld {
       memoryBytes: 1e10,
       labels: {},
       startedAt: 0,
+      ...more,
     };
-    this.observe({ kind: "node", id: NODE, after: record });
+    this.observe({ kind: "node", id: record.node, after: record });
   }
 
-  loseNode(): void {
-    this.observe({ kind: "node", id: NODE, after: undefined });
+  loseNode(node: NodeName = NODE): void {
+    this.observe({ kind: "node", id: node, after: undefined });
   }
 
   observe(fact: Fact): void {
     this.#revision += 1;
-    const key = fact.kind === "node" ? this.keys.node(NODE) : this.keys.status(NODE, fact.id as ActorName);
+    const key =
+      fact.kind === "node"
+        ? this.keys.node(fact.id as NodeName)
+        : this.keys.status(this.#nodeOf(fact.id as ActorName), fact.id as ActorName);
     if (fact.after === undefined) this.saved.delete(key);
     else this.saved.set(key, { text: JSON.stringify(fact.after), revision: this.#revision });
     const before = this.view.apply(fact, this.#revision);
@@ -184,14 +194,15 @@ export class CoreWorld {
   report(actor: ActorName, change: Partial<ActorStatus>): void {
     const assignment = this.view.assignment(actor);
     const before = this.view.status(actor);
+    const node = this.#nodeOf(actor);
     const status: ActorStatus = {
       actor,
-      node: NODE,
+      node,
       kind: assignment?.spec.kind ?? "replica",
       state: "starting",
       pid: 100,
       incarnation: 1,
-      nodeIncarnation: this.view.node(NODE)?.incarnation ?? 1,
+      nodeIncarnation: this.view.node(node)?.incarnation ?? 1,
       address: undefined,
       configRevision: 0,
       error: undefined,
@@ -210,7 +221,7 @@ export class CoreWorld {
   actAgent(actor: ActorName): boolean {
     const assignment = this.view.assignment(actor);
     const status = this.view.status(actor);
-    if (this.view.node(NODE) === undefined) return false;
+    if (this.view.node(this.#nodeOf(actor)) === undefined) return false;
     if (assignment === undefined) {
       if (status === undefined) return false;
       this.observe({ kind: "status", id: actor, after: undefined });
@@ -222,6 +233,10 @@ export class CoreWorld {
       return true;
     }
     return this.#keepRunning(assignment, status);
+  }
+
+  #nodeOf(actor: ActorName): NodeName {
+    return this.view.assignment(actor)?.node ?? this.view.status(actor)?.node ?? NODE;
   }
 
   #keepRunning(assignment: Assignment, status: ActorStatus | undefined): boolean {
@@ -296,7 +311,9 @@ export class CoreWorld {
   // ── what tests look at
 
   goal(id: string): Goal {
-    const goal = describeGoal({ view: this.view, soft: this.soft }, id as GoalId, this.now);
+    const reasonOf = (key: string) =>
+      this.decisions.findLast((decision) => decision.reasons.has(key))?.reasons.get(key);
+    const goal = describeGoal({ view: this.view, soft: this.soft, reasonOf }, id as GoalId, this.now);
     if (goal === undefined) throw new Error(`no goal ${id}`);
     return goal;
   }

@@ -10,6 +10,7 @@ import { ServeError } from "../../base/serve-error.ts";
 import { planApp } from "../../client/client.ts";
 import { applyCall } from "../../core/apply-call.ts";
 import { Draft } from "../../core/draft.ts";
+import { NOTHING_TOLD } from "../../core/soft-state.ts";
 import { View } from "../../core/view.ts";
 import {
   type BackendConfig,
@@ -85,17 +86,12 @@ export function folderOf(app: App): string {
   return join(file.startsWith("file:") ? fileURLToPath(file) : file, "..");
 }
 
-const NOTHING_PUBLISHED = {
-  life: { startedAt: 0, first: true },
-  routers: { appliedBy: () => undefined, behind: () => [], unsettled: () => [] },
-  published: new Map(),
-  withdrawals: new Map(),
-};
+const NO_LIFE = { ...NOTHING_TOLD, life: { startedAt: 0, first: true } };
 
 function applyAll(calls: readonly Call[]): View {
   const view = new View();
   const keys = keysOf("local" as InstanceName);
-  const draft = new Draft({ view, soft: NOTHING_PUBLISHED, keys }, { instant: 0, timestamp: 0 });
+  const draft = new Draft({ view, soft: NO_LIFE, keys }, { instant: 0, timestamp: 0 });
   for (const call of calls) {
     const outcome = applyCall(draft, call);
     if (outcome.kind !== "refused") continue;

@@ -5,22 +5,28 @@
 import type { Assignment } from "../../model/actor.ts";
 import { ACTOR_FILE_VARIABLE } from "../../model/launch.ts";
 import type { ActorFile } from "../../model/places.ts";
+import type { GoalRecord } from "../../model/records.ts";
 import type { Behaviour } from "../actors/replica-program.ts";
 import type { World } from "../world.ts";
 import { type Facts, isSameJson } from "./facts.ts";
+import { hasRoomFor } from "./room.ts";
 
 export const unrest = (world: World, facts: Facts): readonly string[] => {
   const instance = facts.instance();
   if (instance === undefined) return world.processes().map((it) => `${it.facts.name} lives`);
-  const pending = facts.goals().filter((goal) => goal.state === "pending");
+  const pending = facts.goals().filter((goal) => goal.state === "pending" && !isShortOfRoom(world, facts, goal));
   const problems = pending.map(({ id, subject }) => `goal ${id} (${JSON.stringify(subject)}) is pending`);
   if (facts.leader() === undefined && instance.phase === "running") problems.push("nobody leads");
-  problems.push(...backendProblems(facts), ...processProblems(world, facts));
+  problems.push(...backendProblems(world, facts), ...processProblems(world, facts));
   if (instance.phase === "running") problems.push(...nodeProblems(world, facts), ...routerProblems(world, facts));
   return problems;
 };
 
-const backendProblems = (facts: Facts): readonly string[] => {
+/** It waits for room, and says so, until somebody makes some. */
+const isShortOfRoom = (world: World, facts: Facts, { subject }: GoalRecord): boolean =>
+  subject.kind === "backend" && subject.until !== "gone" && !hasRoomFor(world, facts, subject.tag);
+
+const backendProblems = (world: World, facts: Facts): readonly string[] => {
   if (facts.instance()?.phase !== "running") return [];
   return facts.backends().flatMap((record) => {
     if (facts.isAsWanted(record.tag)) return [];
@@ -28,15 +34,19 @@ const backendProblems = (facts: Facts): readonly string[] => {
     const outcome = facts.goal(record.goal);
     const replicas = facts.replicasOf(record.tag);
     const hasStopped = record.provenRollout !== record.rollout && replicas.some((it) => hasGivenUp(facts, it));
-    return outcome?.state === "failed" || hasStopped || replicas.some(fallsIll)
+    const isShort = !hasRoomFor(world, facts, record.tag);
+    return outcome?.state === "failed" || hasStopped || isShort || replicas.some(isHopeless)
       ? []
       : [`backend ${record.tag} is not as wanted, its goal is ${outcome?.state}`];
   });
 };
 
-/** Its code is of the kind that never stays healthy: it is replaced for ever, with pauses. */
-const fallsIll = ({ spec }: Assignment): boolean =>
-  spec.kind === "replica" && (spec.config.userConfig as Behaviour | undefined)?.illMs !== undefined;
+/** Its code never stays healthy, or can never start in time: it is replaced for ever, with pauses. */
+const isHopeless = ({ spec }: Assignment): boolean => {
+  if (spec.kind !== "replica") return false;
+  const { illMs, startMs = 0 } = (spec.config.userConfig ?? {}) as Behaviour;
+  return illMs !== undefined || startMs >= spec.config.startTimeoutMs;
+};
 
 const hasGivenUp = (facts: Facts, replica: Assignment): boolean => {
   const failedStarts = facts.countedStatus(replica)?.failedStarts ?? 0;
@@ -84,10 +94,10 @@ const processProblems = (world: World, facts: Facts): readonly string[] => {
 };
 
 const routerProblems = (world: World, facts: Facts): readonly string[] => {
-  const neverWell = new Set(
+  const hopeless = new Set(
     facts
       .assignments()
-      .filter(fallsIll)
+      .filter(isHopeless)
       .map((it) => it.actor),
   );
   return [...world.routers].flatMap(({ name, kind, router }) => {
@@ -98,7 +108,7 @@ const routerProblems = (world: World, facts: Facts): readonly string[] => {
       Object.entries(backends)
         .map(([backend, { replicas }]) => [
           backend,
-          replicas.flatMap((it) => (neverWell.has(it.replica) ? [] : [`${it.replica}/${it.incarnation}`])).sort(),
+          replicas.flatMap((it) => (hopeless.has(it.replica) ? [] : [`${it.replica}/${it.incarnation}`])).sort(),
         ])
         .sort(),
     ]);
@@ -111,7 +121,7 @@ const routerProblems = (world: World, facts: Facts): readonly string[] => {
           .replicasOf(backend)
           .flatMap((replica) => {
             const status = facts.countedStatus(replica);
-            return status?.state === "ready" && !fallsIll(replica) ? [`${replica.actor}/${status.incarnation}`] : [];
+            return status?.state === "ready" && !isHopeless(replica) ? [`${replica.actor}/${status.incarnation}`] : [];
           })
           .sort(),
       ]),

@@ -11,6 +11,7 @@ import { checkKeptCode } from "./kept-code.ts";
 import { checkKills } from "./kills.ts";
 import { checkOrderOfGoing } from "./order-of-going.ts";
 import { checkProcesses } from "./processes.ts";
+import { checkRoom } from "./room.ts";
 import { checkSnapshotOrder } from "./snapshot-order.ts";
 import { checkSteadiness } from "./steadiness.ts";
 import { checkSurge } from "./surge.ts";
@@ -19,6 +20,7 @@ export const watchOver = (world: World, callOf: (goalId: string) => Call | undef
   const facts = new Facts(world);
   checkHistory(world, facts, callOf);
   checkSurge(world, facts);
+  checkRoom(world, facts);
   checkKills(world, facts);
   checkProcesses(world);
   checkSnapshotOrder(world);

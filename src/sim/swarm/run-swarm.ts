@@ -31,6 +31,7 @@ const SAFETY_MS = 90_000;
 /** Backoff of restarts (30 s), drains (20 s), leases and windows, one after the other. */
 const LIVENESS_MS = 120_000;
 const REST_LOOK_MS = 1_000;
+const CREATION_MS = 10_000;
 
 export const runSwarm = async ({ seed, minutes, onProgress, onLine }: SwarmOptions): Promise<SwarmResult> => {
   const world = new World({ seed, nodes: seedNodes(seed), effects: NO_CRASHES, onLine });
@@ -40,6 +41,8 @@ export const runSwarm = async ({ seed, minutes, onProgress, onLine }: SwarmOptio
   const end = begin + minutes * 60_000;
   const kinds = new Set<string>();
   world.start();
+  // Before that nothing is promised: whoever started it would start it again.
+  await world.run(CREATION_MS, () => facts.instance() !== undefined);
   while (world.scheduler.now() < end && world.violation === undefined) {
     const faults = new FaultSwarm(world);
     for (const kind of faults.kinds) kinds.add(kind);

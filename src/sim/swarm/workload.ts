@@ -42,6 +42,7 @@ const drawConfig = (random: SeededRandom): BackendConfigInput => ({
   ...(random.chance(0.2) ? { maxConcurrentQueries: 1 + random.below(50) } : {}),
   ...(random.chance(0.15) ? { gracefulShutdownTimeoutMs: random.below(4_000) } : {}),
   ...(random.chance(0.15) ? { startTimeoutMs: 1_000 + random.below(4_000) } : {}),
+  ...(random.chance(0.15) ? { resources: { cpu: random.pick([0.1, 0.5, 1.5])! } } : {}),
   ...(random.chance(0.3) ? { loopStallLimitMs: 1_000 + random.below(8_000) } : {}),
 });
 
