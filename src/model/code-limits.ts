@@ -21,6 +21,6 @@ export const PROBE_ANSWER_KEEP_MS = 60_000;
 /** Kept code that nothing names is removed when this has passed since a probe found it: calls are saved, or given up, long before. */
 export const CODE_GRACE_MS = 600_000;
 /** How often an agent looks for kept code that nothing needs. */
-export const CODE_SWEEP_INTERVAL_MS = 600_000;
+export const CODE_SWEEP_INTERVAL_MS = 300_000;
 /** Turns of the event loop in which imports that nobody awaits may still bring files; each brings a file at least. */
 export const MAX_SETTLING_TURNS = 1_000;

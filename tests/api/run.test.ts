@@ -1,10 +1,12 @@
 /** `maitred run`: an app file served in the foreground, by an instance that ends with the command. */
 import { expect, test } from "vitest";
 import type { Status } from "../../src/model/status.ts";
+import { CodeFolder } from "../harness/code-folder.ts";
 import { expectRefusal, maitred, type RunningCommand, spawnMaitred } from "../harness/command.ts";
 import { fixture } from "../harness/echo.ts";
 import { ask } from "../harness/http.ts";
 import { START_DEADLINE_MS, useLab } from "../harness/lab.ts";
+import { killAndWait } from "../harness/processes.ts";
 import { waitFor } from "../harness/wait-for.ts";
 
 const lab = useLab("test");
@@ -163,3 +165,36 @@ test("PORT and HOST are the environment's way to say where, and a flag goes befo
   expect(await command.ended()).toMatchObject({ status: 0 });
   await nothingLeft();
 }, 40_000);
+
+test("replicas load the folder as it is when they start, and status names those whose code has changed since", async () => {
+  const folder = new CodeFolder(
+    {
+      "package.json": '{ "type": "module" }',
+      "app.ts": 'import { word } from "./word.ts"; export default () => word;',
+    },
+    lab().folder("code"),
+  );
+  folder.write({ "word.ts": 'export const word = "before";' });
+  const name = lab().name("edited");
+  const command = spawnMaitred(["run", `${folder.path}/app.ts`, "--port", "0", "--instance", name]);
+  const url = await baseUrlOf(command);
+  const status = async () => (await maitred(["status", "--json", "--instance", name])).json<Status>();
+  const replica = async () =>
+    (await status()).processes.find(({ kind, state }) => kind === "replica" && state === "ready");
+  expect((await status()).backends).toMatchObject([{ codeFrom: "folder", digest: (await replica())?.loadedDigest }]);
+  expect((await status()).backends[0]).not.toHaveProperty("drift");
+
+  folder.write({ "word.ts": 'export const word = "after";' });
+  const first = await replica();
+  await killAndWait(first!.pid!);
+  await waitFor("it runs again", async () => ((await replica())?.pid ?? first!.pid) !== first!.pid, START_DEADLINE_MS);
+  expect(await ask(url)).toMatchObject({ text: "after" });
+  const sentence =
+    /replica app#\d+ runs other code \((\w{8})\) than app was created with \((\w{8})\): the folder has changed since\./;
+  expect((await status()).backends[0]?.drift).toEqual([expect.stringMatching(sentence)]);
+  const shown = (await maitred(["status", "--instance", name])).stdout;
+  expect(shown).toMatch(sentence);
+  expect(shown).toMatch(/app +1\/1 +\w{8} in folder +reached/);
+  command.kill("SIGINT");
+  await command.ended();
+}, 60_000);

@@ -121,11 +121,13 @@ interface Compiling {
 const onCompile = (note: (file: CompiledFile) => void): (() => void) => {
   const prototype = Module.prototype as unknown as Compiling;
   const { _compile } = prototype;
-  prototype._compile = function (text, path, format) {
+  const noting: Compiling["_compile"] = function (text, path, format) {
     if (typeof text === "string" && path.startsWith("/")) note({ path, text, format });
     return _compile.call(this, text, path, format);
   };
+  prototype._compile = noting;
   return () => {
-    prototype._compile = _compile;
+    // Whoever has put something of its own over it meanwhile keeps that.
+    if (prototype._compile === noting) prototype._compile = _compile;
   };
 };
