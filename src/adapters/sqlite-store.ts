@@ -16,7 +16,7 @@ import { monotonicMs, readBootId } from "./boot-clock.ts";
 import { type Connections, openConnections, pragma, SCHEMA_VERSION } from "./sqlite/connection.ts";
 import { HeldLease } from "./sqlite/lease.ts";
 import { RetryLane } from "./sqlite/retry-lane.ts";
-import { isBusy, toStoreError } from "./sqlite/store-errors.ts";
+import { isBusy, movedError, toStoreError } from "./sqlite/store-errors.ts";
 import { Entries, Leases, RevisionLog } from "./sqlite/tables.ts";
 import { type Committed, Transactions } from "./sqlite/transactions.ts";
 import { WatchHub } from "./sqlite/watch-hub.ts";
@@ -53,6 +53,7 @@ export const openSqliteStore = (options: SqliteStoreOptions): SqliteStore => new
 
 class FileStore implements SqliteStore {
   readonly #path: string;
+  readonly #inode: number | undefined;
   readonly #clock: Clock;
   readonly #onCommit: (() => void) | undefined;
   readonly #onBackgroundError: ((error: ServeError) => void) | undefined;
@@ -77,6 +78,7 @@ class FileStore implements SqliteStore {
     this.#onCommit = onCommit;
     this.#onBackgroundError = onBackgroundError;
     this.#connections = openConnections(path, clock);
+    this.#inode = inodeOf(path);
     const { durable, fast } = this.#connections;
     this.#transactions = new Transactions(durable, boot, monotonicMs);
     this.#entries = new Entries(durable.db);
@@ -171,6 +173,7 @@ class FileStore implements SqliteStore {
 
   #commit<T>(attempt: () => Committed<T>): Promise<T> {
     return this.#writes.run(() => {
+      this.#checkPlace();
       const { result, changed } = attempt();
       if (changed) this.#committed();
       return result;
@@ -184,6 +187,11 @@ class FileStore implements SqliteStore {
     if (onCommit !== undefined) setImmediate(onCommit);
   }
 
+  /** A few microseconds, against answering for what is written to a file that nobody will find. */
+  #checkPlace(): void {
+    if (inodeOf(this.#path) !== this.#inode) throw movedError(this.#path);
+  }
+
   #schedulePoll(): void {
     this.#poll = this.#clock.after(STORE_POLL_INTERVAL_MS, () => {
       this.#lookAtFile();
@@ -194,6 +202,7 @@ class FileStore implements SqliteStore {
   /** What nobody told this process: commits of others, and leases that have run out. */
   #lookAtFile(): void {
     try {
+      this.#checkPlace();
       const version = this.#connections.durable.dataVersion();
       if (version !== this.#dataVersion) this.#hub.look();
       this.#dataVersion = version;
@@ -222,3 +231,5 @@ class FileStore implements SqliteStore {
     if (!isBusy(error)) this.#onBackgroundError?.(toStoreError(error, this.#path));
   }
 }
+
+const inodeOf = (path: string): number | undefined => statSync(path, { throwIfNoEntry: false })?.ino;

@@ -3,15 +3,9 @@
  * `isHeld` is answered from the lease's own deadline, without asking anybody: a process that was stopped for a while knows at once.
  */
 import { isServeError, messageOf, type ServeError } from "../base/serve-error.ts";
-import {
-  CAMPAIGN_GIVE_UP_MS,
-  CAMPAIGN_REOPEN_MS,
-  CAMPAIGN_RETRY_MS,
-  LEASE_RENEW_INTERVAL_MS,
-  LEASE_TTL_MS,
-} from "../model/limits.ts";
+import { CAMPAIGN_RETRY_MS, LEASE_RENEW_INTERVAL_MS, LEASE_TTL_MS } from "../model/limits.ts";
 import type { LeaderRecord } from "../model/records.ts";
-import type { Clock, Instant, Timer } from "../ports/clock.ts";
+import type { Clock, Timer } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import type { Lease, Store } from "../ports/store.ts";
 import { pause } from "./pause.ts";
@@ -31,48 +25,31 @@ export interface Candidate {
   readonly onStoreUnavailable: (error: ServeError) => void;
 }
 
-/**
- * Waits until nobody leads, then leads. undefined: the signal ended the campaign.
- * @throws ServeError `store-unavailable` when the store has answered nothing for CAMPAIGN_GIVE_UP_MS, or reads alone for
- * CAMPAIGN_REOPEN_MS.
- */
+/** Waits until nobody leads, then leads. A store that fails is asked again. undefined: the signal ended the campaign. */
 export const campaign = async (
   ports: CampaignPorts,
   candidate: Candidate,
   signal: AbortSignal,
 ): Promise<Leadership | undefined> => {
-  const { store, clock } = ports;
-  let failingSince: Instant | undefined;
-  let silentSince: Instant | undefined;
+  let isFailing = false;
   while (!signal.aborted) {
     try {
       await candidate.former?.resign();
       const leadership = await tryToLead(ports, candidate);
-      failingSince = undefined;
-      silentSince = undefined;
+      isFailing = false;
       if (leadership !== undefined && !signal.aborted) return leadership;
       await leadership?.resign();
       if (!signal.aborted) await leaderGone(ports, candidate.key, signal);
     } catch (error) {
       if (!isServeError(error) || error.code !== "store-unavailable") throw error;
-      if (failingSince === undefined) ports.log.warn("campaign-store-unavailable", { error: error.message });
+      if (!isFailing) ports.log.warn("campaign-store-unavailable", { error: error.message });
+      isFailing = true;
       candidate.onStoreUnavailable(error);
-      failingSince ??= clock.now();
-      silentSince = (await answersReads(store, candidate.key)) ? undefined : (silentSince ?? clock.now());
-      const isSilent = silentSince !== undefined && clock.now() - silentSince >= CAMPAIGN_GIVE_UP_MS;
-      if (isSilent || clock.now() - failingSince >= CAMPAIGN_REOPEN_MS) throw error;
-      await pause(clock, CAMPAIGN_RETRY_MS, signal);
+      await pause(ports.clock, CAMPAIGN_RETRY_MS, signal);
     }
   }
   return undefined;
 };
-
-/** A full disk is no reason to open the store anew: it can still be read. */
-const answersReads = (store: Store, key: string): Promise<boolean> =>
-  store.get(key).then(
-    () => true,
-    () => false,
-  );
 
 const tryToLead = async (
   ports: CampaignPorts,

@@ -7,11 +7,12 @@ import { rename, symlink, unlink } from "node:fs/promises";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { openAgentLink } from "../adapters/agent-link.ts";
 import { createFaults } from "../adapters/faults.ts";
+import { openLastingStore } from "../adapters/lasting-store.ts";
 import { logCrash } from "../adapters/log-crash.ts";
 import { createPinoLog } from "../adapters/pino-log.ts";
 import { snapshotOf } from "../adapters/process-metrics.ts";
 import { startRescue } from "../adapters/rescue.ts";
-import { openSqliteStore } from "../adapters/sqlite-store.ts";
+import { openSqliteStore, type SqliteStoreOptions } from "../adapters/sqlite-store.ts";
 import { leaveStartFailure } from "../adapters/start-failure.ts";
 import { createSystemClock } from "../adapters/system-clock.ts";
 import { createSystemRandom } from "../adapters/system-random.ts";
@@ -43,12 +44,14 @@ const main = async (launch: ControllerLaunch): Promise<void> => {
   logCrash(log);
   const link = openAgentLink({ runDir, instanceId, role: "controller", incarnation });
   const rescue = startRescue({ stateDir, runDir, instanceId, clock, random, log });
-  const store = openSqliteStore({
+  const storeOptions: SqliteStoreOptions = {
     path: stateFiles(stateDir).store,
     clock,
     onCommit: () => link.committed(),
     onBackgroundError: (error) => controller.storeFailed(error),
-  });
+  };
+  // Whoever waits for a start is told why there is none; afterwards there is always somebody to ask.
+  const store = openLastingStore(openSqliteStore, storeOptions, launch.resume || launch.firstLife ? "made" : "found");
 
   const probe = new LinkProbes(clock, (id, order) => link.probe(id, order));
   /** Loading blocks this process for a while: first the agent hears that there is work. */

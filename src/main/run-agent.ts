@@ -9,6 +9,7 @@ import { keptCodeFiles } from "../adapters/code/kept-code-files.ts";
 import { probeProcesses } from "../adapters/code/probe-processes.ts";
 import { openInstanceFolders } from "../adapters/instance-folders.ts";
 import { tryAcquireLock } from "../adapters/kernel-lock.ts";
+import { openLastingStore } from "../adapters/lasting-store.ts";
 import { createLinkServer } from "../adapters/link-server.ts";
 import { createListenSockets } from "../adapters/listen-sockets.ts";
 import { logCrash } from "../adapters/log-crash.ts";
@@ -104,7 +105,7 @@ function portsOf(
     keptCode: keptCodeFiles(stateDir),
     openStore: async (onCommit) => {
       const onBackgroundError = (error: unknown) => log.warn("store-background-error", { error });
-      return openSqliteStore({ path: state.store, clock, onCommit, onBackgroundError });
+      return openLastingStore(openSqliteStore, { path: state.store, clock, onCommit, onBackgroundError }, "made");
     },
   };
 }

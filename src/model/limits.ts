@@ -87,10 +87,6 @@ export const SHUTDOWN_DRAIN_MS = 5_000;
 export const PROGRAM_LAGGARD_MS = 1_000;
 /** Pause of a candidate whose store did not answer, and its second look at the leader's key behind the watch. */
 export const CAMPAIGN_RETRY_MS = 500;
-/** A candidate whose store has not answered for this long ends: a process that starts anew opens the store anew. */
-export const CAMPAIGN_GIVE_UP_MS = 5_000;
-/** The same when the store can still be read: a full disk needs patience, a file that was put back from a backup needs a new process. */
-export const CAMPAIGN_REOPEN_MS = 60_000;
 /** A controller whose instance is erased answers those who wait for that a little longer, then ends by itself. */
 export const ERASED_LINGER_MS = 3_000;
 /** A backend whose reconcile throws is left alone this long at first, doubling up to the second value. */

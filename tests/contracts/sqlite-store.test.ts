@@ -3,21 +3,23 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { openLastingStore } from "../../src/adapters/lasting-store.ts";
 import { openSqliteStore } from "../../src/adapters/sqlite-store.ts";
 import { createSystemClock } from "../../src/adapters/system-clock.ts";
 import type { Store } from "../../src/ports/store.ts";
 import { type StoreLab, storeContract } from "./store-contract.ts";
 
-storeContract("SQLite", async (): Promise<StoreLab> => {
+const clock = createSystemClock();
+
+const labOf = (open: (path: string) => Store): StoreLab => {
   const folder = mkdtempSync(join(tmpdir(), "maitred-store-"));
   const path = join(folder, "store.db");
-  const clock = createSystemClock();
   const stores: Store[] = [];
   return {
     shortestLeaseMs: 150,
     now: () => clock.now(),
     store: async () => {
-      const store = openSqliteStore({ path, clock });
+      const store = open(path);
       stores.push(store);
       return store;
     },
@@ -31,4 +33,7 @@ storeContract("SQLite", async (): Promise<StoreLab> => {
       rmSync(folder, { recursive: true });
     },
   };
-});
+};
+
+/** As the controller has it: what it adds must not change what the store under it promises. */
+storeContract("SQLite", async () => labOf((path) => openLastingStore(openSqliteStore, { path, clock }, "made")));

@@ -18,6 +18,20 @@ export function isBusy(error: unknown): boolean {
   return code === BUSY || code === LOCKED;
 }
 
+/** The file that is open is not the one at `path` any more: what is written to it would be lost with the last connection. */
+export const movedError = (path: string): ServeError =>
+  new ServeError(
+    "store-unavailable",
+    `The store ${path} was moved away or replaced while it was open. Put it back, or restore it from a backup.`,
+    { retryable: true, details: { path, sqliteCode: CANTOPEN } },
+  );
+
+/** Whether only new connections can help: what is full or held by somebody passes by itself. */
+export function isFileLost(error: unknown): boolean {
+  const code = isServeError(error) && error.code === "store-unavailable" ? error.details["sqliteCode"] : undefined;
+  return typeof code === "number" && ![FULL, BUSY, LOCKED].includes(code);
+}
+
 /** What a caller of the store sees of anything that was thrown while it worked on the file at `path`. */
 export function toStoreError(thrown: unknown, path: string): ServeError {
   if (isServeError(thrown)) return thrown;
