@@ -260,26 +260,7 @@ export const MEMORY_SOCKET_BYTES = 65_536;
 export const LOCAL_TIMER_HOLD_MS = 1_000;
 
 // ── router
-/** A query without a deadline of its own or its endpoint's. */
-export const DEFAULT_QUERY_TIMEOUT_MS = 60_000;
-/** Tick of the deadline wheel: deadlines are met to within one tick. */
-export const DEADLINE_TICK_MS = 20;
-/** Queries of a router that wait for a replica of one backend when the backend does not say (maxQueuedQueries). */
-export const DEFAULT_MAX_QUEUED_QUERIES = 1_000;
-/** Retries of a router are at most this share of its queries (plus RETRY_BUDGET_MIN a second). */
-export const RETRY_BUDGET_SHARE = 0.2;
-export const RETRY_BUDGET_MIN_PER_SECOND = 10;
-/** Times that one query is run again after the replica that had it was lost. */
-export const MAX_RETRIES_PER_QUERY = 3;
-/** A replica that cannot be reached, or that lets deadlines pass, is left alone this long at first, doubling up to the second value. */
-export const EJECT_MIN_MS = 100;
-export const EJECT_MAX_MS = 5_000;
-/** Deadlines in a row that pass at one replica, without an answer between, before it is ejected. */
-export const EJECT_AFTER_STALLS = 5;
-/** Stream ids of one connection, then a new one begins: a day at 10,000 queries a second, and still what engines call a small integer. */
-export const MAX_STREAM_ID = 0x3fff_ffff;
-/** Shadow queries in flight for each router; beyond it they are dropped and counted. */
-export const MAX_SHADOWS_IN_FLIGHT = 256;
+export * from "./router-limits.ts";
 
 // ── HTTP edge
 export const MAX_HEADER_BYTES = 16_384;

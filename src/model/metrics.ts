@@ -86,7 +86,7 @@ const METRICS = {
   maitred_router_ejections_total: counter(
     "router",
     ["from", "backend", "reason"],
-    "Times that a replica was left alone for a while: `unreachable`, `leaving` (it said goodbye), `stalled` (it let deadlines pass).",
+    "Times that a replica was left alone for a while: `unreachable`, `leaving` (it said goodbye), `silent` (its process answers no pings), `outlier` (it fails, or is slow, where its siblings are not).",
   ),
   maitred_router_shadows_total: counter(
     "router",

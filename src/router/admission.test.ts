@@ -176,7 +176,7 @@ describe("deadlines and cancellation", () => {
   test("a replica that lets deadlines pass gets queries only when there is no other", async () => {
     const [stalled, other] = [await lab.replica(), await lab.replica({ onQuery: answer })];
     lab.publish(endpointOf({ b: backendOf([stalled]) }));
-    await Promise.all(Array.from({ length: 5 }, () => lab.ask({ timeoutMs: 60 }).outcome));
+    await Promise.all(Array.from({ length: 6 }, () => lab.ask({ timeoutMs: 60 }).outcome));
     const before = stalled.queries.length;
     lab.publish(endpointOf({ b: backendOf([stalled, other]) }));
     await Promise.all(Array.from({ length: 20 }, () => lab.ask().outcome));

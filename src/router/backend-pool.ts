@@ -9,6 +9,7 @@ import type { BackendClosure, ReplicaEntry } from "../model/longpoll.ts";
 import type { WireFailure } from "../model/wire.ts";
 import { noReplica, queueFull } from "./failures.ts";
 import type { OpenQuery, QueryPlace } from "./open-query.ts";
+import { OutlierWatch } from "./outlier-watch.ts";
 import { QueryQueue } from "./query-queue.ts";
 import { chooseReplica } from "./replica-choice.ts";
 import {
@@ -44,6 +45,7 @@ export class BackendPool implements QueryPlace, ReplicaOwner {
   readonly #settings: PoolSettings;
   readonly #owner: PoolOwner;
   readonly #queue = new QueryQueue();
+  readonly #watch: OutlierWatch;
   #maxQueuedQueries = 0;
   /** Those that get queries. */
   #replicas: readonly ReplicaClient[] = [];
@@ -57,6 +59,7 @@ export class BackendPool implements QueryPlace, ReplicaOwner {
     this.#ports = ports;
     this.#settings = settings;
     this.#owner = owner;
+    this.#watch = new OutlierWatch(ports.clock);
   }
 
   get replicas(): readonly ReplicaClient[] {
@@ -96,12 +99,14 @@ export class BackendPool implements QueryPlace, ReplicaOwner {
       return known ?? this.#clientFor(entry, closure.maxConcurrentQueries);
     });
     for (const gone of before.values()) this.#retire(gone);
+    this.#watch.update(this.#replicas);
     this.#dispatch();
   }
 
   /** Nothing names this backend any more. What runs is finished, what waits is given back. */
   close(): void {
     this.#isClosed = true;
+    this.#watch.stop();
     const replicas = this.#replicas;
     this.#replicas = [];
     for (const client of replicas) this.#retire(client);
@@ -112,6 +117,7 @@ export class BackendPool implements QueryPlace, ReplicaOwner {
   /** Cuts all connections; the owner has ended every query. */
   stop(): void {
     this.#isClosed = true;
+    this.#watch.stop();
     for (const client of [...this.#replicas, ...this.#retiring]) client.stop();
     this.#replicas = [];
   }
@@ -187,6 +193,14 @@ export class BackendPool implements QueryPlace, ReplicaOwner {
     this.#dispatch();
   }
 
+  get isComparing(): boolean {
+    return this.#watch.isOn;
+  }
+
+  suspected(): void {
+    this.#watch.judge();
+  }
+
   finished(client: ReplicaClient): void {
     this.#retiring.delete(client);
     this.#lookFinished();
@@ -211,6 +225,7 @@ export class BackendPool implements QueryPlace, ReplicaOwner {
 
   #start(query: OpenQuery, client: ReplicaClient): void {
     client.start(query);
+    this.#watch.wake();
     if (query.wasSent) return;
     query.wasSent = true;
     if (!query.isShadow) {

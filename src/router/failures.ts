@@ -1,6 +1,7 @@
 /** The failures that a router itself gives to a query: what happened, to which tag, what to do. */
 import { ERROR_CODES, type ErrorCode } from "../model/error-codes.ts";
 import type { WireFailure } from "../model/wire.ts";
+import type { WireEnd } from "./wire-connection.ts";
 
 const failure = (code: ErrorCode, message: string, details: Readonly<Record<string, unknown>>): WireFailure => ({
   status: ERROR_CODES[code].status,
@@ -46,7 +47,7 @@ export const endpointUnknown = (endpoint: string, timeoutMs: number): WireFailur
     { endpoint },
   );
 
-export const replicaLost = (endpoint: string, replica: string, why: string): WireFailure =>
+const replicaLost = (endpoint: string, replica: string, why: string): WireFailure =>
   failure(
     "replica-lost",
     `endpoint "${endpoint}": replica ${replica} was lost while it ran this query (${why}). Whether it took effect is unknown; mark the endpoint idempotent to have such queries run again.`,
@@ -55,6 +56,18 @@ export const replicaLost = (endpoint: string, replica: string, why: string): Wir
 
 export const wireBroken = (endpoint: string, replica: string, reason: string): WireFailure =>
   failure("wire-protocol", `endpoint "${endpoint}": replica ${replica} sent ${reason}.`, { endpoint, replica });
+
+/** What becomes of a query whose connection has ended. */
+export function lossOf(endpoint: string, replica: string, end: WireEnd): WireFailure {
+  switch (end.kind) {
+    case "broken":
+      return wireBroken(endpoint, replica, end.reason);
+    case "idle":
+      return replicaLost(endpoint, replica, "the connection was closed");
+    default:
+      return replicaLost(endpoint, replica, end.why);
+  }
+}
 
 export const headTooLarge = (endpoint: string): WireFailure =>
   failure("headers-too-large", `endpoint "${endpoint}": URL and headers together are larger than allowed.`, {

@@ -12,8 +12,10 @@ import type { ReplicaEntry } from "../model/longpoll.ts";
 import { FLAG_END, FRAME, WIRE_PROTOCOL, type WireFailure } from "../model/wire.ts";
 import type { Log } from "../ports/log.ts";
 import { addCredit, sendGrown, sendQuery } from "./body-frames.ts";
-import { deadlinePassed, headTooLarge, noReplica, replicaLost, wireBroken } from "./failures.ts";
+import { deadlinePassed, headTooLarge, lossOf, noReplica, wireBroken } from "./failures.ts";
 import type { OpenQuery, QueryPlace } from "./open-query.ts";
+import { judgeAnswer, judgeLeft } from "./outcomes.ts";
+import type { Watched } from "./outlier-watch.ts";
 import type { Candidate } from "./replica-choice.ts";
 import { ReplicaHealth } from "./replica-health.ts";
 import type { PoolMeters } from "./router-meters.ts";
@@ -31,6 +33,10 @@ export interface ReplicaOwner {
   slotOffered(client: ReplicaClient): void;
   /** A retired one has answered its last query. */
   finished(client: ReplicaClient): void;
+  /** There are others to compare it with. */
+  readonly isComparing: boolean;
+  /** Its answers look bad: is it alone with that? */
+  suspected(): void;
 }
 
 export interface ReplicaClientPorts extends WirePorts {
@@ -46,14 +52,14 @@ export interface WireIdentity {
 const NOT_RUN: Returned = { kind: "not-run" };
 const BUSY: Returned = { kind: "busy" };
 
-export class ReplicaClient implements Candidate, QueryPlace, WireEvents {
+export class ReplicaClient implements Candidate, QueryPlace, WireEvents, Watched {
   readonly entry: ReplicaEntry;
   inFlight = 0;
   readonly #ports: ReplicaClientPorts;
   readonly #identity: WireIdentity;
   readonly #owner: ReplicaOwner;
   readonly #meters: PoolMeters;
-  readonly #health: ReplicaHealth;
+  readonly health: ReplicaHealth;
   #connection: WireConnection | undefined;
   /** Sent and not answered. */
   readonly #streams = new StreamTable<OpenQuery>();
@@ -81,16 +87,16 @@ export class ReplicaClient implements Candidate, QueryPlace, WireEvents {
     this.#owner = owner;
     this.#slots = new SlotWindow(who.limit);
     this.#meters = who.meters;
-    this.#health = new ReplicaHealth(ports.clock, {
+    this.health = new ReplicaHealth(ports.clock, {
       onEject: (why) => who.meters.ejections[why].add(),
       onFit: () => owner.freed(),
+      onSuspicion: () => owner.suspected(),
     });
   }
 
   get readiness(): Candidate["readiness"] {
     if (this.#isRetired || this.#isLeaving || !this.#slots.allows(this.inFlight)) return "unready";
-    const { state } = this.#health;
-    return state === "fit" ? "ready" : state === "suspect" ? "suspect" : "unready";
+    return this.health.readiness(this.inFlight);
   }
 
   get isConnected(): boolean {
@@ -99,6 +105,15 @@ export class ReplicaClient implements Candidate, QueryPlace, WireEvents {
 
   get owesSlot(): boolean {
     return this.#slots.isOwed;
+  }
+
+  takeHeard(): boolean | undefined {
+    return this.#connection?.isReady === true ? this.#connection.takeHeard() : undefined;
+  }
+
+  ping(): void {
+    this.#connection?.writer.ping();
+    this.#connection?.flushSoon();
   }
 
   setLimit(limit: number): void {
@@ -125,7 +140,7 @@ export class ReplicaClient implements Candidate, QueryPlace, WireEvents {
   /** Cuts everything off. What is open is not handed back: the owner has ended it. */
   stop(): void {
     this.#isRetired = true;
-    this.#health.stop();
+    this.health.stop();
     this.#connection?.close();
     this.#reset();
   }
@@ -138,8 +153,7 @@ export class ReplicaClient implements Candidate, QueryPlace, WireEvents {
     else if (this.#streams.get(query.streamId) === query && connection !== undefined) {
       connection.writer.cancel(query.streamId);
       connection.flushSoon();
-      // A client that is slow to send says nothing about the replica.
-      if (why === "deadline" && query.upload?.isStarved !== true) this.#health.stalled();
+      judgeLeft(this.health, query, { why, now: this.#ports.clock.now() });
       this.#streams.delete(query.streamId);
       this.#left(query);
     }
@@ -209,9 +223,10 @@ export class ReplicaClient implements Candidate, QueryPlace, WireEvents {
     this.#reset();
     if (isFailure) {
       this.#ports.log.warn("replica-connection-lost", { replica: this.entry.replica, ...end });
-      this.#health.unreachable();
+      this.health.unreachable();
     }
-    for (const query of sent) this.#owner.returned(query, { kind: "lost", failure: this.#lossOf(query, end) });
+    for (const query of sent)
+      this.#owner.returned(query, { kind: "lost", failure: lossOf(query.endpoint, this.entry.replica, end) });
     for (const query of unsent) this.#owner.returned(query, NOT_RUN);
     if (this.#isRetired) this.#owner.finished(this);
     else this.#owner.freed();
@@ -252,6 +267,7 @@ export class ReplicaClient implements Candidate, QueryPlace, WireEvents {
         const head = decodeReplyHead(frame.head);
         if (isProtocolError(head)) return head;
         if (query.hasReply) return protocolError("a second REPLY to one query");
+        this.#judge(query, head.kind === "http" ? head.status : 200);
         if (part === "end") this.#answered(query);
         query.reply(head, frame.body, part);
         break;
@@ -264,6 +280,7 @@ export class ReplicaClient implements Candidate, QueryPlace, WireEvents {
       case FRAME.FAIL: {
         const failure = decodeFailure(frame.head);
         if (isProtocolError(failure)) return failure;
+        this.#judge(query, failure.status);
         this.#answered(query);
         query.fail(failure);
         break;
@@ -328,15 +345,19 @@ export class ReplicaClient implements Candidate, QueryPlace, WireEvents {
   /** Nothing new is sent there; the pause keeps us away when the list still names it after the connection has ended. */
   #leave(): void {
     this.#isLeaving = true;
-    this.#health.leaving();
+    this.health.leaving();
   }
 
   /** A complete answer or failure came; the sender hears of it next. */
   #answered(query: OpenQuery): void {
     this.#streams.delete(query.streamId);
     this.#left(query);
-    this.#health.answered();
+    this.health.reached();
     this.#slots.answered();
+  }
+
+  #judge(query: OpenQuery, status: number): void {
+    if (this.#owner.isComparing) judgeAnswer(this.health, query, { status, now: this.#ports.clock.now() });
   }
 
   #afterStream(): void {
@@ -355,7 +376,7 @@ export class ReplicaClient implements Candidate, QueryPlace, WireEvents {
     this.#connection?.close();
     this.#reset();
     if (this.#isRetired) {
-      this.#health.stop();
+      this.health.stop();
       this.#owner.finished(this);
     } else this.#owner.freed();
   }
@@ -369,18 +390,6 @@ export class ReplicaClient implements Candidate, QueryPlace, WireEvents {
     this.#lastStreamId = 0;
     this.#slots.reset();
     this.#isLeaving = false;
-  }
-
-  #lossOf(query: OpenQuery, end: WireEnd): WireFailure {
-    const { replica } = this.entry;
-    switch (end.kind) {
-      case "broken":
-        return wireBroken(query.endpoint, replica, end.reason);
-      case "idle":
-        return replicaLost(query.endpoint, replica, "the connection was closed");
-      default:
-        return replicaLost(query.endpoint, replica, end.why);
-    }
   }
 }
 

@@ -1,29 +1,61 @@
 /**
- * Whether a replica is fit to get queries, from what became of the last ones. One mechanism for all kinds of failure: what fails is
- * left alone for a while, twice as long each time, until an answer comes.
+ * Whether a replica is fit to get queries, from what became of the last ones: the one mechanism for all kinds of failure. Facts come from
+ * its connection, the judgement in comparison with its siblings from outlier-watch.ts.
  *
- *   down      it cannot be reached: nothing is sent
- *   suspect   it lets deadlines pass: it gets queries only when no other replica can take them
+ *   fit       it gets its share
+ *   down      it cannot be reached, or says goodbye: nothing is sent, for a while that doubles each time
+ *   ejected   its answers are bad where those of its siblings are good: it gets queries only when no other replica can take them
+ *   probing   it was ejected, and its while is over: one query at a time, until some were good, or a second one was bad
+ *
+ * A silent one, whose process does not answer pings, is treated as an ejected one for as long as that lasts.
  */
-import { EJECT_AFTER_STALLS, EJECT_MAX_MS, EJECT_MIN_MS } from "../model/limits.ts";
+import {
+  EJECT_FORGIVE_AFTER,
+  EJECT_MAX_MS,
+  EJECT_MIN_MS,
+  OUTCOME_GAIN,
+  PROBES_TO_EJECT,
+  PROBES_TO_RECOVER,
+  SLOW_LEARN_FACTOR,
+} from "../model/limits.ts";
 import type { Clock, Timer } from "../ports/clock.ts";
+import type { Candidate } from "./replica-choice.ts";
 
-export type EjectReason = "unreachable" | "leaving" | "stalled";
+export type EjectReason = "unreachable" | "leaving" | "silent" | "outlier";
 
 export interface HealthEvents {
   /** It is left alone from now on. */
   onEject(why: EjectReason): void;
   /** It may be tried again. */
   onFit(): void;
+  /** It looks bad: compare it with its siblings. */
+  onSuspicion(): void;
 }
 
+/** Far more doublings than it takes to EJECT_MAX_MS. */
+const MOST_DOUBLINGS = 16;
+
 export class ReplicaHealth {
-  state: "fit" | "suspect" | "down" = "fit";
+  state: "fit" | "down" | "ejected" | "probing" = "fit";
+  isSilent = false;
+  /** Share of bad outcomes, newer ones counting more. */
+  badShare = 0;
+  /** Outcomes since it was last fit anew. */
+  seen = 0;
+  /** What half of its good answers take at most; undefined: not known yet. */
+  typicalMs: number | undefined;
+  /** Answers that were timed. */
+  timed = 0;
+  /** A slower answer is a bad one; set by who knows the siblings. */
+  slowBeyondMs = Number.POSITIVE_INFINITY;
   readonly #clock: Clock;
   readonly #events: HealthEvents;
-  /** Ejections since the last answer. */
+  /** In a row, without a proof of reachability between. */
+  #losses = 0;
+  /** In a row, without a long good time between. */
   #ejections = 0;
-  #stalls = 0;
+  #goodProbes = 0;
+  #badProbes = 0;
   #timer: Timer | undefined;
 
   constructor(clock: Clock, events: HealthEvents) {
@@ -31,25 +63,60 @@ export class ReplicaHealth {
     this.#events = events;
   }
 
-  /** Any answer: a handler that throws is alive. */
-  answered(): void {
-    this.#stalls = 0;
-    this.#ejections = 0;
-    if (this.state === "suspect") this.#recover();
+  readiness(inFlight: number): Candidate["readiness"] {
+    if (this.state === "down") return "unready";
+    if (this.isSilent || this.state === "ejected") return "suspect";
+    return this.state === "fit" || inFlight === 0 ? "ready" : "suspect";
+  }
+
+  /** Something came back: it can be reached. */
+  reached(): void {
+    this.#losses = 0;
+  }
+
+  /** @param tookMs undefined when the time says nothing of the replica. */
+  outcome(kind: "good" | "bad", tookMs: number | undefined): void {
+    const isSlow = tookMs !== undefined && tookMs > this.slowBeyondMs;
+    if (kind === "good" && tookMs !== undefined) this.#learn(tookMs);
+    const isBad = kind === "bad" || isSlow;
+    if (this.state === "probing") {
+      this.#probed(isBad ? "bad" : "good");
+      return;
+    }
+    this.seen += 1;
+    this.badShare += ((isBad ? 1 : 0) - this.badShare) * OUTCOME_GAIN;
+    if (isBad && this.state === "fit") this.#events.onSuspicion();
+    else if (this.#ejections > 0 && this.seen >= EJECT_FORGIVE_AFTER && this.badShare < OUTCOME_GAIN) {
+      this.#ejections = 0;
+    }
   }
 
   unreachable(): void {
-    this.#eject("down", "unreachable");
+    this.#down("unreachable");
   }
 
   /** It has said that it goes. */
   leaving(): void {
-    this.#eject("down", "leaving");
+    this.#down("leaving");
   }
 
-  stalled(): void {
-    this.#stalls += 1;
-    if (this.#stalls >= EJECT_AFTER_STALLS && this.state !== "down") this.#eject("suspect", "stalled");
+  silent(): void {
+    if (this.isSilent) return;
+    this.isSilent = true;
+    this.#events.onEject("silent");
+  }
+
+  heard(): void {
+    if (!this.isSilent) return;
+    this.isSilent = false;
+    this.#events.onFit();
+  }
+
+  /** By comparison. */
+  eject(): void {
+    this.#pause("ejected", this.#ejections);
+    this.#ejections = Math.min(this.#ejections + 1, MOST_DOUBLINGS);
+    this.#events.onEject("outlier");
   }
 
   stop(): void {
@@ -57,19 +124,50 @@ export class ReplicaHealth {
     this.#timer = undefined;
   }
 
-  #eject(state: "suspect" | "down", why: EjectReason): void {
-    this.stop();
-    this.state = state;
+  #down(why: "unreachable" | "leaving"): void {
+    this.isSilent = false;
+    this.#pause("down", this.#losses);
+    this.#losses = Math.min(this.#losses + 1, MOST_DOUBLINGS);
     this.#events.onEject(why);
-    const pauseMs = Math.min(EJECT_MAX_MS, EJECT_MIN_MS * 2 ** this.#ejections);
-    this.#ejections = Math.min(this.#ejections + 1, 16);
-    this.#timer = this.#clock.after(pauseMs, () => this.#recover());
   }
 
-  #recover(): void {
+  #pause(state: "down" | "ejected", doublings: number): void {
+    this.stop();
+    this.state = state;
+    const pauseMs = Math.min(EJECT_MAX_MS, EJECT_MIN_MS * 2 ** doublings);
+    this.#timer = this.#clock.after(pauseMs, () => this.#tryAgain());
+  }
+
+  #tryAgain(): void {
+    this.#goodProbes = 0;
+    this.#badProbes = 0;
+    // A process that comes back is another one: what is held against it is whether it was ejected again and again.
+    if (this.state === "ejected" || this.#ejections > 0) this.state = "probing";
+    else this.#fit();
+    this.#events.onFit();
+  }
+
+  #probed(kind: "good" | "bad"): void {
+    if (kind === "bad") this.#badProbes += 1;
+    else this.#goodProbes += 1;
+    if (this.#badProbes >= PROBES_TO_EJECT) this.eject();
+    else if (this.#goodProbes >= PROBES_TO_RECOVER) {
+      this.#fit();
+      this.#events.onFit();
+    }
+  }
+
+  #fit(): void {
     this.stop();
     this.state = "fit";
-    this.#stalls = 0;
-    this.#events.onFit();
+    this.badShare = 0;
+    this.seen = 0;
+  }
+
+  /** Half of the values lie below where steps up and down are as frequent; steps in proportion find it on any scale. */
+  #learn(tookMs: number): void {
+    this.timed += 1;
+    if (this.typicalMs === undefined) this.typicalMs = tookMs;
+    else this.typicalMs *= tookMs > this.typicalMs ? SLOW_LEARN_FACTOR : 1 / SLOW_LEARN_FACTOR;
   }
 }

@@ -7,6 +7,7 @@ import type { Meters } from "../core/metrics/meters.ts";
 import { isErrorCode } from "../model/error-codes.ts";
 import type { PollRequest } from "../model/longpoll.ts";
 import { NO_NAME, OTHER_NAME } from "../model/metrics.ts";
+import type { EjectReason } from "./replica-health.ts";
 
 export type From = PollRequest["kind"];
 
@@ -16,7 +17,7 @@ export class PoolMeters {
   readonly waitMs: Histogram;
   readonly retries: Counter;
   readonly refusals: { readonly busy: Counter; readonly draining: Counter };
-  readonly ejections: { readonly unreachable: Counter; readonly leaving: Counter; readonly stalled: Counter };
+  readonly ejections: Readonly<Record<EjectReason, Counter>>;
   readonly shadows: Readonly<Record<"sent" | "dropped" | "returned" | "failed", Counter>>;
 
   constructor(meters: Meters, where: { readonly from: From; readonly backend: string }) {
@@ -27,7 +28,12 @@ export class PoolMeters {
     this.waitMs = meters.histogram("maitred_router_wait_seconds", where);
     this.retries = meters.counter("maitred_router_retries_total", where);
     this.refusals = { busy: refused("busy"), draining: refused("draining") };
-    this.ejections = { unreachable: ejected("unreachable"), leaving: ejected("leaving"), stalled: ejected("stalled") };
+    this.ejections = {
+      unreachable: ejected("unreachable"),
+      leaving: ejected("leaving"),
+      silent: ejected("silent"),
+      outlier: ejected("outlier"),
+    };
     this.shadows = {
       sent: shadow("sent"),
       dropped: shadow("dropped"),

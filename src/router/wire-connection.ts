@@ -51,6 +51,7 @@ export class WireConnection {
   #timer: Timer;
   /** Set by every write; the idle timer looks whether it was. */
   #wasUsed = false;
+  #wasHeard = false;
 
   constructor(ports: WirePorts, address: Address, what: { readonly hello: Hello; readonly events: WireEvents }) {
     this.#ports = ports;
@@ -70,6 +71,13 @@ export class WireConnection {
 
   get isReady(): boolean {
     return this.#state === "ready";
+  }
+
+  /** Whether anything came since the last time. */
+  takeHeard(): boolean {
+    const heard = this.#wasHeard;
+    this.#wasHeard = false;
+    return heard;
   }
 
   /** To be called after each write to `writer`. */
@@ -100,6 +108,7 @@ export class WireConnection {
 
   #read(bytes: Uint8Array): void {
     if (this.#state === "ended") return;
+    this.#wasHeard = true;
     this.#ports.meters.receivedBytes.add(bytes.length);
     const problem = this.#decoder.push(bytes, this.#onFrame);
     if (problem !== undefined) this.#finish({ kind: "broken", reason: problem.reason });

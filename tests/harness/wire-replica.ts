@@ -107,6 +107,8 @@ export class WireLine {
   isClosed = false;
   /** Types of the frames that came. */
   readonly frameTypes: number[] = [];
+  /** As a process whose event loop stands: pings are not answered. */
+  isDeaf = false;
   /** Pieces in which they came. */
   chunks = 0;
   /** Bytes of credit that the router gave, by stream. */
@@ -185,6 +187,11 @@ export class WireLine {
         return;
       }
       case FRAME.PONG:
+        return;
+      case FRAME.PING:
+        if (this.isDeaf) return;
+        this.writer.pong();
+        this.flush();
         return;
       default:
         throw new Error(`a router sent a frame of type ${frame.type}`);
