@@ -8,9 +8,10 @@ import { openSqliteStore, type SqliteStore } from "../../src/adapters/sqlite-sto
 import type { ActorStatus, Assignment } from "../../src/model/actor.ts";
 import type { ActorName, InstanceId, InstanceName, NodeName } from "../../src/model/ids.ts";
 import { keysOf } from "../../src/model/keys.ts";
-import { LEASE_RENEW_INTERVAL_MS, LEASE_TTL_MS, MAX_STATUS_ROWS_PER_TXN } from "../../src/model/limits.ts";
+import { MAX_STATUS_ROWS_PER_TXN } from "../../src/model/limits.ts";
 import type { Leader, ToAgent } from "../../src/model/link-messages.ts";
 import { runFiles, stateFiles } from "../../src/model/places.ts";
+import { LEASE_RENEW_INTERVAL_MS, LEASE_TTL_MS } from "../../src/model/store-limits.ts";
 import type { Clock, Timer } from "../../src/ports/clock.ts";
 import type { LinkServer, ServerLink } from "../../src/ports/link-server.ts";
 import type { Lease, Op, Watch, WatchEvent } from "../../src/ports/store.ts";

@@ -112,6 +112,7 @@ export class ControlWorld {
       isGone: () => false,
       instance: INSTANCE,
       handle: () => assert(false, "nobody calls"),
+      modules: { load: () => Promise.reject(new Error("nobody deploys")) },
       disconnect: async () => {},
       untilGone: async () => {},
       owned: false,

@@ -15,7 +15,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { expect, onTestFinished, test } from "vitest";
 import { isServeError, type ServeError } from "../base/serve-error.ts";
-import { MAX_LOG_BYTES, MAX_LOG_REVISIONS } from "../model/limits.ts";
+import { MAX_LOG_BYTES, MAX_LOG_REVISIONS } from "../model/store-limits.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Op, WatchEvent } from "../ports/store.ts";
 import { openSqliteStore, type SqliteStore } from "./sqlite-store.ts";

@@ -9,7 +9,7 @@ import { randomBytes } from "node:crypto";
 import { statSync } from "node:fs";
 import { assert } from "../base/assert.ts";
 import type { ServeError } from "../base/serve-error.ts";
-import { STORE_POLL_INTERVAL_MS } from "../model/limits.ts";
+import { STORE_POLL_INTERVAL_MS } from "../model/store-limits.ts";
 import type { Clock, Timer } from "../ports/clock.ts";
 import type { KeyValue, Lease, LeaseId, Store, Txn, TxnResult, Watch, WatchEvent } from "../ports/store.ts";
 import { monotonicMs, readBootId } from "./boot-clock.ts";

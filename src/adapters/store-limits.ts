@@ -5,7 +5,7 @@
  */
 import { assert } from "../base/assert.ts";
 import { ServeError } from "../base/serve-error.ts";
-import { MAX_TXN_BYTES, MAX_TXN_OPS, MAX_VALUE_BYTES } from "../model/limits.ts";
+import { MAX_TXN_BYTES, MAX_TXN_OPS, MAX_VALUE_BYTES } from "../model/store-limits.ts";
 import type { Compare, Op, Txn } from "../ports/store.ts";
 
 /** Throws unless every store takes this transaction. */

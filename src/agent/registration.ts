@@ -7,7 +7,8 @@ import { ServeError } from "../base/serve-error.ts";
 import type { ActorStatus, NodeRecord } from "../model/actor.ts";
 import type { ActorName, NodeName } from "../model/ids.ts";
 import type { Keys } from "../model/keys.ts";
-import { LEASE_TTL_MS, MAX_STATUS_ROWS_PER_TXN } from "../model/limits.ts";
+import { MAX_STATUS_ROWS_PER_TXN } from "../model/limits.ts";
+import { LEASE_TTL_MS } from "../model/store-limits.ts";
 import type { KeyValue, Lease, Op, Store } from "../ports/store.ts";
 
 export interface Registration {

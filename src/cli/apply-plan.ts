@@ -1,5 +1,5 @@
-/** What an app file asks for, made so in the instance of `run`, and the wait until it is. */
-import type { AppPlan, ServeClient } from "../client/client.ts";
+/** What an app file asks for, made so in an instance, and the wait until it is. */
+import type { AppPlan, ServeClient, Wait } from "../client/client.ts";
 import type { Goal } from "../model/calls.ts";
 import { MAX_PROGRESS_NAMES } from "../model/limits.ts";
 import type { World } from "./world.ts";
@@ -8,22 +8,22 @@ export interface Application {
   readonly client: ServeClient;
   readonly plan: AppPlan;
   /** Who is not there yet, now and then. */
-  readonly onWaiting: (laggards: readonly string[]) => void;
+  readonly onWaiting?: (laggards: readonly string[]) => void;
 }
 
-/** Resolves when all that the plan names is in force. Throws its failure, or the signal's reason. */
+/** Resolves when all that the plan changes is in force, or saved, as the wait says. Throws its failure, or the signal's reason. */
 export const applyPlan = async (
   world: World,
-  { client, plan, onWaiting }: Application,
-  signal: AbortSignal,
-): Promise<void> => {
+  { client, plan, onWaiting = () => {} }: Application,
+  wait: Wait,
+): Promise<Goal> => {
   const progress = progressLine(world);
   const onProgress = (goal: Goal): void => {
     onWaiting(goal.laggards ?? []);
     if (world.terminal.interactive) progress.show(goal);
   };
   try {
-    await client.deployPlan(plan, { signal, onProgress });
+    return await client.deployPlan(plan, { ...wait, onProgress });
   } finally {
     progress.clear();
   }
@@ -41,7 +41,7 @@ const progressLine = (world: World) => {
       if (goal.progress === undefined) return;
       shown = true;
       const { done, total } = goal.progress;
-      world.terminal.err(`\r\u001b[Kstarting: ${done} of ${total} ready, waiting for ${listOf(goal.laggards ?? [])}`);
+      world.terminal.err(`\r\u001b[K${done} of ${total} replicas ready, waiting for ${listOf(goal.laggards ?? [])}`);
     },
     clear: () => {
       if (shown) world.terminal.err("\r\u001b[K");

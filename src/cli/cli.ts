@@ -3,6 +3,7 @@
  * Precedence of values: flag, environment (`MAITRED_*`, `PORT`, `HOST`), app file, default.
  */
 import { Command, CommanderError } from "commander";
+import { addAppCommands } from "./app-commands.ts";
 import { addBackendCommands } from "./backend-commands.ts";
 import { addEndpointCommands } from "./endpoint-commands.ts";
 import { addInstanceCommands } from "./instance-commands.ts";
@@ -39,6 +40,7 @@ const buildProgram = (world: World, outcome: Outcome): Command => {
     .showSuggestionAfterError()
     .showHelpAfterError("Run with --help for examples.")
     .addHelpText("after", EXAMPLES);
+  addAppCommands(program, { world, outcome });
   addInstanceCommands(program, { world, outcome });
   addBackendCommands(program, { world, outcome });
   addEndpointCommands(program, { world, outcome });
@@ -49,6 +51,8 @@ const EXAMPLES = `
 Examples:
   maitred run ./hello.ts                       serve one file in the foreground
   maitred start --instance shop                a detached instance
+  maitred plan ./app.ts                        what deploy would change there
+  maitred deploy ./app.ts                      bring it to what the file says
   maitred backend create iris:v2 ./iris.ts#Iris --args '["v2.onnx"]'
   maitred traffic set iris iris:v1=90% iris:v2=10%
   maitred status

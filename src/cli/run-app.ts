@@ -77,7 +77,9 @@ const serve = async (
   };
   await window.step(
     () => `not everything was ready${lacking}`,
-    async (signal) => applyPlan(world, { client, plan: await inFolder(app), onWaiting }, signal),
+    async (signal) => {
+      await applyPlan(world, { client, plan: await inFolder(app), onWaiting }, { signal });
+    },
   );
   await client.untilServing();
   await sayWhereItAnswers(world, { client, plan, file: options.file });

@@ -3,13 +3,13 @@
  * A file whose default export is a function, class, `fetch` object or other single thing is an app of one backend and one endpoint
  * `/*`, both named after the file.
  */
-import { type AppDefinition, appDefinitionOf, backendRefOf } from "../api/api.ts";
-import { ServeError } from "../base/serve-error.ts";
+import { type AppBackend, type AppDefinition, appDefinitionOf, backendRefOf } from "../api/api.ts";
+import { isServeError, ServeError } from "../base/serve-error.ts";
 import type { CodeBody } from "../model/code-ref.ts";
 import { isName, NAME_RULE } from "../model/ids.ts";
 import type { Json } from "../model/json.ts";
 import type { ProbedCode } from "../model/probe.ts";
-import { jsonArgs, moduleUrlOf } from "./code.ts";
+import { jsonArgs, jsonConfig, moduleUrlOf } from "./code.ts";
 
 export interface PlannedBackend {
   readonly tag: string;
@@ -44,24 +44,47 @@ export const deployBodyOf = ({ backends, endpoints }: AppPlan): object => ({
   endpoints: Object.fromEntries(endpoints.map(({ tag, endpoint }) => [tag, endpoint])),
 });
 
-const planOfApp = (app: AppDefinition, file: { readonly url: string; readonly stem: string }): AppPlan => ({
-  name: checkedName(app.name ?? file.stem, "the app's name"),
-  backends: Object.entries(app.backends).map(([tag, entry]) => {
-    const reference = backendRefOf(entry.run);
-    const code: CodeBody =
-      reference === undefined
-        ? { module: file.url, appBackend: tag, args: jsonArgs(entry.args ?? [], `backend "${tag}"`) }
-        : {
-            module: moduleUrlOf(
-              reference.module.startsWith(".") ? new URL(reference.module, file.url) : reference.module,
-            ),
-            export: reference.export,
-            args: jsonArgs(reference.args, `backend "${tag}"`),
-          };
-    return { tag, code, config: (entry.config ?? {}) as Json };
-  }),
-  endpoints: Object.entries(app.endpoints).map(([tag, endpoint]) => ({ tag, endpoint: endpoint as unknown as Json })),
-});
+const planOfApp = (app: AppDefinition, file: { readonly url: string; readonly stem: string }): AppPlan => {
+  const problems: ServeError[] = [];
+  const plan = {
+    name: gather(problems, () => checkedName(app.name ?? file.stem, "the app's name")) ?? "",
+    backends: Object.entries(app.backends).flatMap(
+      ([tag, entry]) => gather(problems, () => planOfBackend(file.url, tag, entry)) ?? [],
+    ),
+    endpoints: Object.entries(app.endpoints).flatMap(
+      ([tag, endpoint]) => gather(problems, () => ({ tag, endpoint: jsonConfig(endpoint, `endpoint "${tag}"`) })) ?? [],
+    ),
+  };
+  const [first] = problems;
+  if (first === undefined) return plan;
+  const code = problems.every((problem) => problem.code === first.code) ? first.code : "app-invalid";
+  throw new ServeError(code, problems.map(({ message }) => message).join(" "));
+};
+
+/** All problems are told together. */
+const gather = <T>(problems: ServeError[], make: () => T): T | undefined => {
+  try {
+    return make();
+  } catch (error) {
+    if (!isServeError(error)) throw error;
+    problems.push(error);
+    return undefined;
+  }
+};
+
+const planOfBackend = (url: string, tag: string, entry: AppBackend): AppPlan["backends"][number] => {
+  const subject = `backend "${tag}"`;
+  const reference = backendRefOf(entry.run);
+  const code: CodeBody =
+    reference === undefined
+      ? { module: url, appBackend: tag, args: jsonArgs(entry.args ?? [], subject) }
+      : {
+          module: moduleUrlOf(reference.module.startsWith(".") ? new URL(reference.module, url) : reference.module),
+          export: reference.export,
+          args: jsonArgs(reference.args, subject),
+        };
+  return { tag, code, config: jsonConfig(entry.config ?? {}, subject) };
+};
 
 const refuseNonTarget = (value: unknown, stem: string): void => {
   if (typeof value === "function" || (typeof value === "object" && value !== null)) return;

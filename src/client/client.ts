@@ -22,16 +22,18 @@ import type {
 } from "../api/api.ts";
 import { suggestion } from "../base/did-you-mean.ts";
 import { ServeError } from "../base/serve-error.ts";
+import type { Goal as FullGoal } from "../model/calls.ts";
 import { CONTROL_RETRY_INTERVAL_MS, SERVING_TIMEOUT_MS } from "../model/limits.ts";
 import type { Status as FullStatus } from "../model/status.ts";
 import { type AppPlan, deployBodyOf } from "./app-plan.ts";
 import { codeBodyOf } from "./code.ts";
-import { Control, type ControlPorts } from "./control.ts";
+import { Control, type ControlPorts, type Wait as ControlWait } from "./control.ts";
+import { type ExportedAppPorts, planOfExported } from "./exported-app.ts";
 
 export { type AppPlan, planApp } from "./app-plan.ts";
-export { Control, type ControlPorts } from "./control.ts";
+export { Control, type ControlPorts, type Wait } from "./control.ts";
 
-export interface ClientPorts extends ControlPorts {
+export interface ClientPorts extends ControlPorts, ExportedAppPorts {
   /** A handle of an endpoint, typed by the caller; opens the router at its first call. */
   readonly handle: (endpoint: string) => unknown;
   /** Ends router and links of this process. */
@@ -135,18 +137,23 @@ export class ServeClient<A = unknown> implements Client<A> {
     return this.#change("PUT", path, { proportion }, wait);
   }
 
-  async deploy(_app: App, _wait?: Wait): Promise<Goal> {
-    throw notYet("deploy");
+  async deploy(app: App, wait?: Wait): Promise<Goal> {
+    return this.deployPlan(await planOfExported(this.#ports, app), wait);
   }
 
   /** deploy of an app file that another process has read. */
-  deployPlan(plan: AppPlan, wait?: Wait & { readonly onProgress?: ((goal: Goal) => void) | undefined }): Promise<Goal> {
+  deployPlan(plan: AppPlan, wait?: ControlWait): Promise<FullGoal> {
     const path = `/v1/apps/${encodeURIComponent(plan.name)}`;
     return this.#control.change({ method: "PUT", path, body: deployBodyOf(plan) }, wait);
   }
 
-  async plan(_app: App): Promise<readonly PlannedAction[]> {
-    throw notYet("plan");
+  async plan(app: App): Promise<readonly PlannedAction[]> {
+    return this.planOf(await planOfExported(this.#ports, app));
+  }
+
+  /** plan of an app file that another process has read. */
+  planOf(plan: AppPlan): Promise<readonly PlannedAction[]> {
+    return this.#control.ask("/v1/plan", { kind: "deploy", app: plan.name, ...deployBodyOf(plan) });
   }
 
   explain(target: string): Promise<readonly Explanation[]> {
@@ -240,9 +247,3 @@ export class ServeClient<A = unknown> implements Client<A> {
     return this.#control.change({ method, path, ...(body === undefined ? {} : { body }) }, wait);
   }
 }
-
-const notYet = (call: string): ServeError =>
-  new ServeError(
-    "not-implemented",
-    `${call} is not in this version yet. Use createBackend, createEndpoint and setTraffic.`,
-  );

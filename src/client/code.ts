@@ -37,23 +37,41 @@ export const moduleUrlOf = (place: URL | string): string => {
 
 /** Constructor arguments as JSON; `ref()` is JSON already. Throws with the path of what cannot be saved. */
 export const jsonArgs = (args: readonly unknown[], subject: string): readonly Json[] =>
-  args.map((value, index) => jsonOf(value, `${subject}: args[${index}]`));
+  args.map((value, index) =>
+    jsonOf(value, {
+      path: `${subject}: args[${index}]`,
+      cure: "constructor arguments are saved as JSON; pass JSON values or ref(endpoint)",
+    }),
+  );
 
-const jsonOf = (value: unknown, path: string): Json => {
+/** The configuration of a backend or endpoint as JSON; fields that are undefined are not set. Throws as `jsonArgs` does. */
+export const jsonConfig = (config: object, subject: string): Json =>
+  Object.fromEntries(
+    Object.entries(config)
+      .filter(([, value]) => value !== undefined)
+      .map(([field, value]) => [
+        field,
+        jsonOf(value, { path: `${subject}: ${field}`, cure: "configuration is saved as JSON; pass JSON values" }),
+      ]),
+  );
+
+interface Place {
+  readonly path: string;
+  readonly cure: string;
+}
+
+const jsonOf = (value: unknown, { path, cure }: Place): Json => {
   if (value === null || typeof value === "string" || typeof value === "boolean") return value;
   if (typeof value === "number" && Number.isFinite(value)) return value;
-  if (Array.isArray(value)) return value.map((item, index) => jsonOf(item, `${path}[${index}]`));
+  if (Array.isArray(value)) return value.map((item, index) => jsonOf(item, { path: `${path}[${index}]`, cure }));
   if (typeof value === "object") {
     const prototype: unknown = Object.getPrototypeOf(value);
     if (prototype === Object.prototype || prototype === null) {
       const entries = Object.entries(value).filter(([, item]) => item !== undefined);
-      return Object.fromEntries(entries.map(([key, item]) => [key, jsonOf(item, `${path}.${key}`)]));
+      return Object.fromEntries(entries.map(([key, item]) => [key, jsonOf(item, { path: `${path}.${key}`, cure })]));
     }
   }
-  throw new ServeError(
-    "config-invalid",
-    `${path} is ${described(value)}: constructor arguments are saved as JSON; pass JSON values or ref(endpoint).`,
-  );
+  throw new ServeError("config-invalid", `${path} is ${described(value)}: ${cure}.`);
 };
 
 const described = (value: unknown): string => {

@@ -221,10 +221,21 @@ describe("a call", () => {
     const goal = await lab.settle(controller, createBackend("b"));
     expect(goal).toMatchObject({ state: "failed", error: { message: expect.stringContaining("no weights") } });
     expect((await controller.status()).backends[0]?.reason).toContain("no weights");
-    const decided = { target: "backend/b", reason: expect.stringContaining("no weights") };
-    expect(controller.explain("b")).toMatchObject([decided]);
-    expect(controller.explain(goal.id)).toMatchObject([decided]);
-    expect(controller.explain("b#1")).toMatchObject([{ target: "b#1", reason: "no weights" }, decided]);
+    const told = (target: string) => controller.explain(target).map((it) => `${it.target}: ${it.reason}`);
+    const decided = expect.stringMatching(/^backend\/b: .*no weights/);
+    expect(told("b")).toEqual(["backend/b: create backend: it is new and wants 1 replica", decided]);
+    expect(told(goal.id)).toEqual(
+      expect.arrayContaining([expect.stringMatching(/^goal\/.*: it failed: .*no weights/), decided]),
+    );
+    expect(told("b#1")).toEqual(
+      expect.arrayContaining([
+        "replica/b#1: start replica: its backend wants 1 replica",
+        "replica/b#1: no weights",
+        "replica/b#1: its starts have been given up on node local, incarnation 0.",
+        decided,
+      ]),
+    );
+    expect(() => controller.explain("bb")).toThrow(expect.objectContaining({ code: "target-unknown" }));
     lab.agents[0]!.play({});
     expect((await lab.settle(controller, update("b", { userConfig: 1 }))).state).toBe("reached");
     expect((await controller.status()).backends[0]?.reason).toBeUndefined();

@@ -6,6 +6,7 @@
  */
 import { isServeError, messageOf, ServeError, toErrorBody } from "../base/serve-error.ts";
 import type { Wanted } from "../core/reconcile-instance.ts";
+import type { Action } from "../model/action.ts";
 import type { BackendConfigInput } from "../model/backend-config.ts";
 import type { Call, Goal } from "../model/calls.ts";
 import { type BackendTag, controllerName, type GoalId, type InstanceName, type NodeName } from "../model/ids.ts";
@@ -110,8 +111,7 @@ export class Controller {
   async submit(call: Call): Promise<Goal> {
     const last = this.#lastWords.get(call.goalId);
     if (last !== undefined) return last;
-    const judge = (it: Call) => this.#leading().judge(it);
-    const complete = await this.#probes.complete(call, judge, this.#stopping.signal);
+    const complete = await this.#complete(call);
     return this.#leading().submit(complete);
   }
 
@@ -156,9 +156,17 @@ export class Controller {
     return maskedConfig(record.config);
   }
 
-  /** Why a backend, endpoint, actor or goal is, or was last, not as wanted. */
+  /** What the call would do, from the same decision, without doing it. Throws what the call would be refused with. */
+  async plan(call: Call): Promise<readonly Action[]> {
+    return this.#leading().plan(await this.#complete(call));
+  }
+
+  /** What was last decided about a thing, why, and how it is now. Throws `target-unknown`. */
   explain(target: string): readonly Explained[] {
-    return explain(this.#leading(), target);
+    const { view, memory, reasons, deeds } = this.#leading();
+    const { clock } = this.#ports;
+    const now = { instant: clock.now(), timestamp: clock.timestamp() };
+    return explain({ view, soft: memory, reasons, deeds, self: this.#self(), now }, target);
   }
 
   async poll(request: PollRequest, signal: AbortSignal): Promise<PollAnswer> {
@@ -238,6 +246,10 @@ export class Controller {
         this.#lastWords = new Map(goals.map((goal) => [goal.id as GoalId, goal]));
       },
     };
+  }
+
+  #complete(call: Call): Promise<Call> {
+    return this.#probes.complete(call, (it) => this.#leading().judge(it), this.#stopping.signal);
   }
 
   #leading(): Life {

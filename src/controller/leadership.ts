@@ -3,8 +3,9 @@
  * `isHeld` is answered from the lease's own deadline, without asking anybody: a process that was stopped for a while knows at once.
  */
 import { isServeError, messageOf, type ServeError } from "../base/serve-error.ts";
-import { CAMPAIGN_RETRY_MS, LEASE_RENEW_INTERVAL_MS, LEASE_TTL_MS } from "../model/limits.ts";
+import { CAMPAIGN_RETRY_MS } from "../model/limits.ts";
 import type { LeaderRecord } from "../model/records.ts";
+import { LEASE_RENEW_INTERVAL_MS, LEASE_TTL_MS } from "../model/store-limits.ts";
 import type { Clock, Timer } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import type { Lease, Store } from "../ports/store.ts";

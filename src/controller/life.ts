@@ -5,15 +5,19 @@
  * reads what is true.
  */
 import { fromErrorBody, ServeError } from "../base/serve-error.ts";
-import { type Decision, decide, type Inputs } from "../core/decide.ts";
+import { actionsOf } from "../core/actions.ts";
+import { type Decision, decide, type Inputs, type World } from "../core/decide.ts";
 import { describeGoal } from "../core/describe-goal.ts";
 import { type DirtyKey, DirtyKeys, dirtiedBy, waitingEndpoints } from "../core/dirty.ts";
+import type { Now } from "../core/draft.ts";
 import type { Change } from "../core/facts.ts";
 import { judgeCall } from "../core/judge-call.ts";
 import type { Meters } from "../core/metrics/meters.ts";
+import { planCall } from "../core/plan.ts";
 import type { Wanted } from "../core/reconcile-instance.ts";
 import type { View } from "../core/view.ts";
 import { LongPollHost } from "../longpoll/longpoll.ts";
+import type { Action } from "../model/action.ts";
 import type { Call, Goal } from "../model/calls.ts";
 import type { ActorName, EndpointTag, GoalId } from "../model/ids.ts";
 import type { Keys } from "../model/keys.ts";
@@ -27,7 +31,7 @@ import { GoalWaits, notLeading } from "./goal-waits.ts";
 import { load, observe } from "./knowledge.ts";
 import type { Leadership } from "./leadership.ts";
 import { LifeMeters } from "./life-meters.ts";
-import { Memory, Quarantine, Reasons } from "./memory.ts";
+import { Deeds, Memory, Quarantine, Reasons } from "./memory.ts";
 import { erase, type Saved, save } from "./save.ts";
 import { WakeQueue } from "./wake-queue.ts";
 
@@ -64,6 +68,7 @@ export class Life {
   readonly memory: Memory;
   readonly host: LongPollHost;
   readonly reasons = new Reasons();
+  readonly deeds = new Deeds();
   readonly waits: GoalWaits;
   readonly epoch: number;
   readonly #ports: LifePorts;
@@ -165,14 +170,19 @@ export class Life {
 
   /** What would become of the call now, as far as this life knows. */
   judge(call: Call): ReturnType<typeof judgeCall> {
-    const { clock } = this.#ports;
-    const now = { instant: clock.now(), timestamp: clock.timestamp() };
-    return judgeCall({ view: this.view, soft: this.memory, keys: this.#options.keys }, call, now);
+    return judgeCall(this.#world(), call, this.#now());
+  }
+
+  /** What the call would do; nothing is changed, also not for a moment. Throws why it would be refused. */
+  plan(call: Call): readonly Action[] {
+    const plan = planCall(this.#world(), call, this.#now());
+    if (plan.kind === "refused") throw fromErrorBody(plan.error);
+    return plan.actions;
   }
 
   async #turn(): Promise<void> {
-    const { clock, keys } = { ...this.#ports, ...this.#options };
-    const now = { instant: clock.now(), timestamp: clock.timestamp() };
+    const { clock } = this.#ports;
+    const now = this.#now();
     this.#dirty.addAll(this.#wakes.take(now.instant));
     const calls = this.#calls;
     const dirty = this.#dirty;
@@ -181,7 +191,9 @@ export class Life {
     this.#dirty = new DirtyKeys();
     const quarantined = this.#quarantine.keys(now.instant);
     const inputs: Inputs = { begin: this.#begin, calls: calls.map((it) => it.call), dirty, quarantined };
-    const decision = decide({ view: this.view, soft: this.memory, keys }, inputs, now);
+    const world = this.#world();
+    const decision = decide(world, inputs, now);
+    const actions = actionsOf(world, decision);
     const isFirst = this.#begin !== undefined;
     this.#begin = undefined;
 
@@ -191,6 +203,7 @@ export class Life {
     this.#reply(decision, answered);
     this.#publish(decision);
     this.#remember(decision, now.instant);
+    for (const action of actions) this.deeds.add(action, now.timestamp);
     if (decision.erase) await this.#erase();
     else if (isFirst) this.#options.onBegun();
     this.#meters.turnMs.record(clock.now() - now.instant);
@@ -344,6 +357,15 @@ export class Life {
       this.#timer =
         next === undefined ? undefined : clock.after(Math.max(0, next - clock.now()), () => this.#rouse?.());
     });
+  }
+
+  #world(): World {
+    return { view: this.view, soft: this.memory, keys: this.#options.keys };
+  }
+
+  #now(): Now {
+    const { clock } = this.#ports;
+    return { instant: clock.now(), timestamp: clock.timestamp() };
   }
 
   #fence() {

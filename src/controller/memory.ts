@@ -5,6 +5,7 @@
 import type { DirtyKey } from "../core/dirty.ts";
 import { NoteBook } from "../core/notes.ts";
 import type { Life as LifeFacts, Published, Routers, SoftState, Withdrawal } from "../core/soft-state.ts";
+import type { Action } from "../model/action.ts";
 import type { ActorName, EndpointTag } from "../model/ids.ts";
 import { MAX_REASONS, QUARANTINE_MAX_MS, QUARANTINE_MIN_MS } from "../model/limits.ts";
 import type { Instant, Timestamp } from "../ports/clock.ts";
@@ -58,6 +59,25 @@ export class Reasons {
     if (oldest === undefined) return;
     this.#reasons.delete(oldest);
     this.#present.delete(oldest);
+  }
+}
+
+/** What was last done about each thing, and why; the oldest is forgotten first. */
+export class Deeds {
+  readonly #deeds = new Map<string, Reason>();
+
+  /** @param action `start replica`: its second word says what the target is. Publishing is remembered beside what is published. */
+  add({ action, target, reason }: Action, timestamp: Timestamp): void {
+    const [verb, kind] = action.split(" ");
+    const key = `${verb === "publish" ? "published" : kind}/${target}`;
+    this.#deeds.delete(key);
+    this.#deeds.set(key, { reason: `${action}: ${reason}`, timestamp });
+    const [oldest] = this.#deeds.keys();
+    if (this.#deeds.size > MAX_REASONS && oldest !== undefined) this.#deeds.delete(oldest);
+  }
+
+  last(target: string): Reason | undefined {
+    return this.#deeds.get(target);
   }
 }
 

@@ -103,11 +103,12 @@ const driftOf = (view: View, actor: ActorName): readonly string[] => {
   ];
 };
 
-/** All that are pending, and the last that were settled. */
+/** All that are pending, and the last that were settled; of a deploy the whole, not its parts. */
 const goalsOf = (known: Reported): readonly Goal[] => {
   const { view } = known;
-  const pending = Array.from(view.all("goal")).filter((record: GoalRecord) => record.state === "pending");
-  const settled = [...view.settledGoals()].slice(-MAX_STATUS_GOALS);
+  const isWhole = (record: GoalRecord | undefined): boolean => record?.partOf === undefined;
+  const pending = Array.from(view.all("goal")).filter((record) => record.state === "pending" && isWhole(record));
+  const settled = [...view.settledGoals()].filter((id) => isWhole(view.goal(id))).slice(-MAX_STATUS_GOALS);
   const ids: readonly GoalId[] = [...settled, ...pending.map((record) => record.id)];
   return ids.map((id) => goalOf(known, id)).filter((goal) => goal !== undefined);
 };

@@ -3,7 +3,8 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { appBackend, appEndpoint, createBackend, createEndpoint, deploy } from "../../tests/harness/calls.ts";
 import { CoreWorld } from "../../tests/harness/core-world.ts";
 import { errorOf, flowers, look } from "../../tests/harness/flowers.ts";
-import { MAX_DEPLOY_CHANGES, MAX_VALUE_BYTES } from "../model/limits.ts";
+import { MAX_DEPLOY_CHANGES } from "../model/limits.ts";
+import { MAX_VALUE_BYTES } from "../model/store-limits.ts";
 
 let world: CoreWorld;
 beforeEach(() => {

@@ -38,7 +38,8 @@ export type ReplicaPhase =
   /** Told to go, and its process is gone. */
   | "ended";
 
-const observeReplica = (view: View, assignment: Assignment): ObservedReplica => {
+/** Of a proxy the phase alone is telling. */
+export const observeReplica = (view: View, assignment: Assignment): ObservedReplica => {
   const status = view.status(assignment.actor);
   const counts = status !== undefined && statusCounts(view, status);
   return {

@@ -47,12 +47,18 @@ export interface Withdrawal {
   readonly at: Instant;
 }
 
+/** As much of a map as decisions need. */
+export interface Lookup<K, V> {
+  get(key: K): V | undefined;
+  has(key: K): boolean;
+}
+
 export interface SoftState {
   readonly life: Life;
   readonly notes: Notes;
   readonly routers: Routers;
-  readonly published: ReadonlyMap<EndpointTag, Published>;
-  readonly withdrawals: ReadonlyMap<ActorName, Withdrawal>;
+  readonly published: Lookup<EndpointTag, Published>;
+  readonly withdrawals: Lookup<ActorName, Withdrawal>;
 }
 
 /** No life: nobody was told anything, and nothing was noted. */

@@ -8,6 +8,7 @@ import { chooseInstance, type LivingInstance } from "../adapters/find-instance.t
 import { createHttpControlTransport } from "../adapters/http-control-transport.ts";
 import { isLockHeld } from "../adapters/kernel-lock.ts";
 import { launchInstance } from "../adapters/launch.ts";
+import { nodeModuleLoader } from "../adapters/module-loader.ts";
 import { preparePlaces } from "../adapters/places.ts";
 import { processHost } from "../adapters/processes.ts";
 import { createSystemClock } from "../adapters/system-clock.ts";
@@ -107,6 +108,7 @@ export const connectTo = (
     isGone,
     instance: file.name,
     handle: handles.handle,
+    modules: nodeModuleLoader(),
     disconnect: handles.close,
     untilGone: async (goneSignal) => {
       // The agent ends last, a moment after it has let go of everything: it is the process to wait for.
@@ -142,6 +144,7 @@ const connectByAddress = (address: string, token: string | undefined): Promise<S
     drawId: () => random.id(),
     isGone: () => false,
     instance: address,
+    modules: nodeModuleLoader(),
     handle: () => {
       throw new ServeError(
         "not-implemented",

@@ -25,6 +25,7 @@ export const ERROR_CODES = {
   "tag-owned": entry(409, "A tag of the app exists outside the app; the message names its owner."),
   "endpoint-unknown": entry(404, "No endpoint has this tag."),
   "endpoint-exists": entry(409, "An endpoint of this tag exists with another value."),
+  "target-unknown": entry(404, "No backend, endpoint, app, process or goal has this name."),
   "goal-unknown": entry(404, "No goal of this id is kept."),
   "goal-id-reused": entry(409, "This goal id belongs to another call."),
   "goal-failed": entry(409, "The goal failed; details say why."),

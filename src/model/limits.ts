@@ -1,42 +1,9 @@
 /**
- * Every bound of the system, with the reason for its value (those of code stand in code-limits.ts). A queue, loop, cache, retry or message without a line here is a bug.
+ * Every bound of the system, with the reason for its value; those of the store stand in store-limits.ts, those of code in
+ * code-limits.ts. A queue, loop, cache, retry or message without a line here is a bug.
  * Units are in the names; `Ms` are milliseconds, `Bytes` bytes, everything else a count.
  */
-
-// ── store
-/** etcd's default `--max-txn-ops`. */
-export const MAX_TXN_OPS = 128;
-/** Below etcd's default request limit of 1.5 MiB, so that a value with its key and frame still fits. */
-export const MAX_VALUE_BYTES = 1_000_000;
-/** Keys and values of one transaction together: what still fits etcd's default request limit of 1.5 MiB with every op's frame. */
-export const MAX_TXN_BYTES = 1_500_000;
-/** Revisions kept for watchers to resume from; one turn writes a few, so this is minutes of the busiest instance. */
-export const MAX_LOG_REVISIONS = 5_000;
-/** Bytes of kept revisions: large values push old revisions out before MAX_LOG_REVISIONS does. */
-export const MAX_LOG_BYTES = 64_000_000;
-/** How long SQLite itself may block the event loop on a busy file; beyond it we retry without blocking. */
-export const STORE_BUSY_TIMEOUT_MS = 20;
-/** Asynchronous retries of a busy transaction: 20 ms blocked + backoff, about 10 s together, longer than any live writer holds the lock. */
-export const STORE_BUSY_RETRIES = 200;
-/** Pause after a busy attempt, doubling from the first value to the second: one live writer is waited for briefly, a stopped one cheaply. */
-export const STORE_BUSY_BACKOFF_MIN_MS = 2;
-export const STORE_BUSY_BACKOFF_MAX_MS = 30;
-/** Transactions that wait behind a busy file; a controller or agent has a handful under way. */
-export const MAX_STORE_QUEUE = 10_000;
-/** Once the file is free again, how long waiting transactions may run before other work of the process gets its turn. */
-export const STORE_TURN_MS = 10;
-/** Opening may block its process, which serves nobody yet, while another one creates or recovers the file. */
-export const STORE_OPEN_TIMEOUT_MS = 2_000;
-/** SQLite cuts its write-ahead log back to this after a checkpoint. */
-export const STORE_WAL_BYTES = 16_000_000;
-/** Revisions that a resuming watcher reads in one turn of the event loop. */
-export const WATCH_BATCH_REVISIONS = 200;
-/** Behind the nudge: how often a watcher looks whether another process has committed. */
-export const STORE_POLL_INTERVAL_MS = 250;
-/** Life of a leader's or node's lease; longer than the longest pause we want to survive without fail-over. */
-export const LEASE_TTL_MS = 5_000;
-/** A third of the TTL: two renewals may be lost. */
-export const LEASE_RENEW_INTERVAL_MS = 1_500;
+import { MAX_TXN_OPS, MAX_VALUE_BYTES } from "./store-limits.ts";
 
 // ── controller
 /** Replicas of one backend: each is a process, and one zero too many must not take the machine. */
@@ -79,6 +46,10 @@ export const MAX_ERROR_CHARS = 4_000;
 export const MAX_STATUS_GOALS = 100;
 /** Last reasons that `explain` answers from; the oldest are forgotten first. */
 export const MAX_REASONS = 20_000;
+/** Names that one suggestion is sought among. */
+export const MAX_SUGGESTED_NAMES = 5_000;
+/** Replicas and turns that one `plan` looks at: some 100 ms, in which the controller does nothing else. */
+export const MAX_PLAN_LOOKS = 50_000;
 /** A proxy that drains is killed after this, as a replica is by default. */
 export const PROXY_DRAIN_TIMEOUT_MS = 20_000;
 /** `shutdown` throws everything away: running queries get this long at most. */
@@ -362,6 +333,8 @@ export const LOG_FOLLOW_INTERVAL_MS = 200;
 export const LOG_READ_BYTES = 4_000_000;
 /** Loading an app file: longer than any import that is not stuck. */
 export const PROBE_TIMEOUT_MS = 30_000;
+/** A program's own app file, loaded already: longer than loading it anew where a test runner loads its own copies. */
+export const APP_RELOAD_MS = 5_000;
 /** How often a client that waits for an instance to end looks. */
 export const GONE_INTERVAL_MS = 50;
 

@@ -9,6 +9,7 @@ import swagger from "@fastify/swagger";
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import * as z from "zod";
 import { isServeError, ServeError } from "../base/serve-error.ts";
+import type { Action } from "../model/action.ts";
 import type { Call, Goal } from "../model/calls.ts";
 import { MAX_HEADER_BYTES, MAX_REST_BODY_BYTES, MAX_VALUE_DEPTH, RETRY_AFTER_SECONDS } from "../model/limits.ts";
 import type { PollAnswer, PollRequest } from "../model/longpoll.ts";
@@ -27,6 +28,8 @@ export interface ControlPlane {
   waitForGoal(id: string, waitMs: number, signal: AbortSignal): Promise<Goal>;
   status(): Promise<Status>;
   httpConfig(): HttpConfig;
+  /** Throws what the call would be refused with. */
+  plan(call: Call): Promise<readonly Action[]>;
   explain(target: string): readonly { readonly target: string; readonly reason: string; readonly timestamp: string }[];
   poll(request: PollRequest, signal: AbortSignal): Promise<PollAnswer>;
 }

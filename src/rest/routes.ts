@@ -2,22 +2,15 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { z } from "zod";
 import { ServeError } from "../base/serve-error.ts";
-import { identityOf } from "../core/code-digest.ts";
-import type { CodeWish } from "../core/probe-orders.ts";
-import type { AppBackend, AppEndpoint } from "../model/app.ts";
 import type { BackendConfigInput } from "../model/backend-config.ts";
 import type { Call } from "../model/calls.ts";
-import { type CodeBody, codeRefOf } from "../model/code-ref.ts";
-import { resolveEndpoint } from "../model/endpoint.ts";
-import { type AppName, type BackendTag, type EndpointTag, isGoalId } from "../model/ids.ts";
+import { type BackendTag, type EndpointTag, isGoalId } from "../model/ids.ts";
 import { MAX_DEPLOY_BODY_BYTES } from "../model/limits.ts";
 import type { PollRequest } from "../model/longpoll.ts";
+import { type Change, createBackendOf, createEndpointOf, deployOf, plannedOf } from "./calls.ts";
 import { excerpt } from "./problems.ts";
 import type { RestOptions } from "./rest.ts";
 import * as schemas from "./schemas.ts";
-
-/** A call without its goal id, which every route takes from the Idempotency-Key. */
-type Change = Call extends infer C ? (C extends Call ? Omit<C, "goalId"> : never) : never;
 
 export const addRoutes = (app: FastifyInstance, options: RestOptions): void => {
   const { controlPlane } = options;
@@ -35,9 +28,9 @@ export const addRoutes = (app: FastifyInstance, options: RestOptions): void => {
     "/v1/backends/:tag",
     { schema: { params: schemas.tagParams, body: schemas.createBackendSchema } },
     (request, reply) => {
-      const { tag } = request.params as { tag: BackendTag };
+      const { tag } = request.params as { tag: string };
       const body = request.body as z.infer<typeof schemas.createBackendSchema>;
-      return change(request, reply, { kind: "createBackend", tag, ...backendOf(body) });
+      return change(request, reply, createBackendOf(tag, body));
     },
   );
   app.patch(
@@ -67,9 +60,9 @@ export const addRoutes = (app: FastifyInstance, options: RestOptions): void => {
     "/v1/endpoints/:tag",
     { schema: { params: schemas.tagParams, body: schemas.createEndpointSchema } },
     (request, reply) => {
-      const { tag } = request.params as { tag: EndpointTag };
+      const { tag } = request.params as { tag: string };
       const body = request.body as z.infer<typeof schemas.createEndpointSchema>;
-      return change(request, reply, { kind: "createEndpoint", tag, ...resolveEndpoint(body) });
+      return change(request, reply, createEndpointOf(tag, body));
     },
   );
   app.delete("/v1/endpoints/:tag", { schema: { params: schemas.tagParams } }, (request, reply) =>
@@ -100,7 +93,7 @@ export const addRoutes = (app: FastifyInstance, options: RestOptions): void => {
     "/v1/apps/:name",
     { schema: { params: schemas.appParams, body: schemas.deploySchema }, bodyLimit: MAX_DEPLOY_BODY_BYTES },
     (request, reply) => {
-      const { name } = request.params as { name: AppName };
+      const { name } = request.params as { name: string };
       return change(request, reply, deployOf(name, request.body as z.infer<typeof schemas.deploySchema>));
     },
   );
@@ -108,7 +101,7 @@ export const addRoutes = (app: FastifyInstance, options: RestOptions): void => {
   app.post("/v1/shutdown", (request, reply) => change(request, reply, { kind: "shutdown" }));
 };
 
-const addReads = (app: FastifyInstance, { controlPlane }: RestOptions): void => {
+const addReads = (app: FastifyInstance, { controlPlane, drawId }: RestOptions): void => {
   app.get("/v1/openapi.json", { schema: { hide: true } as object }, () => app.swagger());
   app.get("/v1/healthz", () => ({ ok: true }));
   app.get("/v1/status", () => controlPlane.status());
@@ -132,6 +125,12 @@ const addReads = (app: FastifyInstance, { controlPlane }: RestOptions): void => 
         );
       return goal;
     },
+  );
+  app.post("/v1/plan", { schema: { body: schemas.planSchema }, bodyLimit: MAX_DEPLOY_BODY_BYTES }, (request) =>
+    controlPlane.plan({
+      ...plannedOf(request.body as z.infer<typeof schemas.planSchema>),
+      goalId: goalIdOf(request, drawId),
+    } as Call),
   );
   app.get("/v1/explain/:target", { schema: { params: schemas.targetParams } }, (request) =>
     controlPlane.explain((request.params as { target: string }).target),
@@ -157,21 +156,4 @@ const goalIdOf = (request: FastifyRequest, drawId: () => string) => {
       `Idempotency-Key ${JSON.stringify(excerpt(id))} must be 1 to 100 characters of letters, digits and . _ : -.`,
     );
   return id;
-};
-
-const deployOf = (app: AppName, { backends, endpoints }: z.infer<typeof schemas.deploySchema>) => ({
-  kind: "deploy" as const,
-  app,
-  backends: Object.fromEntries(Object.entries(backends).map(([tag, body]) => [tag, backendOf(body)])),
-  endpoints: Object.fromEntries(
-    Object.entries(endpoints).map(([tag, body]) => [tag, resolveEndpoint(body) as AppEndpoint]),
-  ),
-});
-
-const backendOf = ({ folder, config = {}, ...code }: z.infer<typeof schemas.createBackendSchema>): AppBackend => {
-  const wish: CodeWish = { code: codeRefOf(code as CodeBody), config: config as BackendConfigInput };
-  if (folder === undefined) return wish;
-  // The caller has looked at the code itself: nobody else need, and nothing is kept.
-  const offers = { ...folder.offers, door: folder.offers.door };
-  return { ...wish, identity: identityOf(folder.code, wish, "folder"), offers };
 };

@@ -125,6 +125,19 @@ export const deploySchema = z
 export const setTrafficSchema = z.strictObject({ weights });
 export const shadowTrafficSchema = z.strictObject({ proportion: share });
 
+/** A call as a plan takes it: what its route has in its path stands beside the body. */
+export const planSchema = z.discriminatedUnion("kind", [
+  z.strictObject({ kind: z.literal("deploy"), app: tag, ...deploySchema.shape }),
+  z.strictObject({ kind: z.literal("createBackend"), tag, ...createBackendSchema.shape }),
+  z.strictObject({ kind: z.literal("updateBackendConfig"), tag, config: backendConfigSchema }),
+  z.strictObject({ kind: z.literal("restartBackend"), tag }),
+  z.strictObject({ kind: z.literal("deleteBackend"), tag, force: z.boolean().optional() }),
+  z.strictObject({ kind: z.literal("createEndpoint"), tag, endpoint: createEndpointSchema }),
+  z.strictObject({ kind: z.literal("deleteEndpoint"), tag }),
+  z.strictObject({ kind: z.literal("setTraffic"), tag, ...setTrafficSchema.shape }),
+  z.strictObject({ kind: z.literal("shadowTraffic"), tag, backend: tag, ...shadowTrafficSchema.shape }),
+]);
+
 export const tagParams = z.object({ tag });
 export const shadowParams = z.object({ tag, backend: tag });
 export const appParams = z.object({ name: tag });

@@ -1,6 +1,6 @@
 /** Part of the store's contract: transactions, reads, revisions, limits. */
 import { describe, expect, test } from "vitest";
-import { MAX_TXN_BYTES, MAX_TXN_OPS, MAX_VALUE_BYTES } from "../../src/model/limits.ts";
+import { MAX_TXN_BYTES, MAX_TXN_OPS, MAX_VALUE_BYTES } from "../../src/model/store-limits.ts";
 import type { Compare, Store } from "../../src/ports/store.ts";
 import type { StoreLab } from "./store-contract.ts";
 import { codeOf, del, deletePrefix, get, keysUnder, openLab, put, revisionOf, run } from "./store-tools.ts";

@@ -3,6 +3,7 @@
  * at a time, and routers that apply what is published when the test says so. Time moves only when told. `crash` forgets everything but
  * the saved state, as a new controller life does.
  */
+import { actionsOf } from "../../src/core/actions.ts";
 import type { CallOutcome } from "../../src/core/calls/outcome.ts";
 import { type Decision, decide } from "../../src/core/decide.ts";
 import { describeGoal } from "../../src/core/describe-goal.ts";
@@ -10,8 +11,10 @@ import { type DirtyKey, dirtiedBy, everything } from "../../src/core/dirty.ts";
 import { type Fact, factOf } from "../../src/core/facts.ts";
 import { NoteBook } from "../../src/core/notes.ts";
 import { observeReplicas } from "../../src/core/observed-replica.ts";
+import { type Plan, planCall } from "../../src/core/plan.ts";
 import type { Laggard, Published, Routers, SoftState, Withdrawal } from "../../src/core/soft-state.ts";
 import { View } from "../../src/core/view.ts";
+import type { Action } from "../../src/model/action.ts";
 import type { ActorStatus, Assignment, NodeRecord } from "../../src/model/actor.ts";
 import type { Call, Goal } from "../../src/model/calls.ts";
 import type { ErrorBody } from "../../src/model/error-codes.ts";
@@ -43,6 +46,8 @@ export class CoreWorld {
   now = 0;
   /** Every decision since the last crash. */
   decisions: Decision[] = [];
+  /** The same in words, also of earlier lives. */
+  actions: Action[] = [];
   /** Decides the fate of a start. */
   fateOf: (assignment: Assignment) => Fate = () => "ready";
   /** Routers besides the proxies; `applied` is the newest snapshot that they have. */
@@ -92,6 +97,7 @@ export class CoreWorld {
       { instant: this.now, timestamp: this.now },
     );
     this.decisions.push(decision);
+    this.actions.push(...actionsOf({ view: this.view, soft: this.soft }, decision));
     this.#save(decision);
     this.#publish(decision);
     this.#notes.take(decision.notes);
@@ -144,6 +150,13 @@ export class CoreWorld {
     for (const client of this.clients) client.applied = undefined;
     this.#dirty.push(...everything(this.view));
     this.turn({ begin: true });
+  }
+
+  /** What the call would do. */
+  plan(body: CallBody): Plan {
+    const call = { ...body, goalId: "planned" } as Call;
+    const world = { view: this.view, soft: this.soft, keys: this.keys };
+    return planCall(world, call, { instant: this.now, timestamp: this.now });
   }
 
   get soft(): SoftState {

@@ -10,7 +10,7 @@ import { accessSync, closeSync, constants, openSync, type Stats, statSync } from
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { ServeError } from "../../base/serve-error.ts";
-import { STORE_BUSY_TIMEOUT_MS, STORE_OPEN_TIMEOUT_MS, STORE_WAL_BYTES } from "../../model/limits.ts";
+import { STORE_BUSY_TIMEOUT_MS, STORE_OPEN_TIMEOUT_MS, STORE_WAL_BYTES } from "../../model/store-limits.ts";
 import type { Clock } from "../../ports/clock.ts";
 import { isBusy, toStoreError } from "./store-errors.ts";
 

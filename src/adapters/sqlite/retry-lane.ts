@@ -10,7 +10,7 @@ import {
   STORE_BUSY_BACKOFF_MIN_MS,
   STORE_BUSY_RETRIES,
   STORE_TURN_MS,
-} from "../../model/limits.ts";
+} from "../../model/store-limits.ts";
 import type { Clock, Timer } from "../../ports/clock.ts";
 import { isBusy, toStoreError } from "./store-errors.ts";
 

@@ -6,7 +6,7 @@
  */
 import { assertNever } from "../../base/assert.ts";
 import { ServeError } from "../../base/serve-error.ts";
-import { MAX_LOG_BYTES, MAX_LOG_REVISIONS } from "../../model/limits.ts";
+import { MAX_LOG_BYTES, MAX_LOG_REVISIONS } from "../../model/store-limits.ts";
 import type { Compare, KeyValue, LeaseId, Op, Txn, TxnResult, WatchChange } from "../../ports/store.ts";
 import { encodeChanges } from "./changes-codec.ts";
 import type { Connection } from "./connection.ts";

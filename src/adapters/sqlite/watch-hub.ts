@@ -3,7 +3,7 @@
  * of a commit calls it, and calling it for nothing does no harm. Order and grouping come from the log, so it makes no difference
  * which process committed. Callbacks run in a turn of their own and may call the store.
  */
-import { WATCH_BATCH_REVISIONS } from "../../model/limits.ts";
+import { WATCH_BATCH_REVISIONS } from "../../model/store-limits.ts";
 import type { Watch, WatchChange, WatchEvent } from "../../ports/store.ts";
 import { decodeChanges } from "./changes-codec.ts";
 import type { Connection } from "./connection.ts";

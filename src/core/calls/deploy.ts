@@ -5,8 +5,9 @@
  */
 import type { AppPart } from "../../model/app.ts";
 import type { GoalId } from "../../model/ids.ts";
-import { MAX_DEPLOY_BYTES, MAX_DEPLOY_CHANGES, MAX_VALUE_BYTES } from "../../model/limits.ts";
+import { MAX_DEPLOY_BYTES, MAX_DEPLOY_CHANGES } from "../../model/limits.ts";
 import type { AppRecord } from "../../model/records.ts";
+import { MAX_VALUE_BYTES } from "../../model/store-limits.ts";
 import { isSameValue, utf8Length } from "../canonical.ts";
 import type { Draft } from "../draft.ts";
 import { openAlias, openGoal, openPart, openReached, partGoalId } from "../goals.ts";

@@ -2,7 +2,8 @@
  * A router never holds a policy without its replicas: every backend that an answer names comes with it, and a backend with replicas that
  * have long been ready, healthy or not, does not come empty.
  */
-import { HEAR_NODES_WINDOW_MS, LEASE_TTL_MS, STORE_BUSY_RETRIES } from "../../model/limits.ts";
+import { HEAR_NODES_WINDOW_MS } from "../../model/limits.ts";
+import { LEASE_TTL_MS, STORE_BUSY_RETRIES } from "../../model/store-limits.ts";
 import type { World } from "../world.ts";
 import type { Facts } from "./facts.ts";
 

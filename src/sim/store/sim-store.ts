@@ -4,7 +4,7 @@
  * it to that. Checkers see each commit as it happens, with the values before it.
  */
 import { ServeError } from "../../base/serve-error.ts";
-import { MAX_LOG_REVISIONS } from "../../model/limits.ts";
+import { MAX_LOG_REVISIONS } from "../../model/store-limits.ts";
 import type { Instant } from "../../ports/clock.ts";
 import type { Compare, KeyValue, LeaseId, Op, Txn, TxnResult, WatchChange } from "../../ports/store.ts";
 import type { Scheduler } from "../kernel/scheduler.ts";
