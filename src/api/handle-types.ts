@@ -77,7 +77,7 @@ type DoorOf<I> = I extends AnyFn
 
 /** How a call through a handle is made: `handle.options({ timeoutMs: 200 }).predict(row)`. */
 export interface CallOptions {
-  /** Queries with the same key go to the same backend and, while it lives, the same replica. */
+  /** Queries with the same key go to the same backend, in every process; when weights change, only as many keys move as must. */
   readonly shardKey?: string | undefined;
   /** From the call to the last byte of the result. Default: the endpoint's, else 60 s. Beyond it the call throws `deadline-exceeded`. */
   readonly timeoutMs?: number | undefined;

@@ -45,3 +45,6 @@ export const SILENT_TICKS = 4;
 export const MAX_STREAM_ID = 0x3fff_ffff;
 /** Shadow queries in flight for each router; beyond it they are dropped and counted. */
 export const MAX_SHADOWS_IN_FLIGHT = 256;
+/** Bytes of shadows' answers that a router reads away in each window: 32 MB a second, a few hundredths of a core. */
+export const SHADOW_BYTES_PER_WINDOW = 3_200_000;
+export const SHADOW_WINDOW_MS = 100;

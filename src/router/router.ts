@@ -101,6 +101,7 @@ export class Router implements PoolOwner, QueryOwner {
     const knowsAll = () => this.#learnt && (identity.follow === "all" || this.#poll.isRegistered);
     this.#unrouted = new UnroutedQueries(knowsAll);
     this.#shadows = new Shadows({
+      clock: ports.clock,
       random,
       pool: (backend) => this.#table.pool(backend),
       copy: (primary, sink) => this.#copy(primary, sink),

@@ -1,15 +1,18 @@
 /**
  * Copies of queries for shadow backends. They are made after the primary was sent, from a budget of their own; a copy that would
  * have to wait is dropped and counted, and so is that of a query whose body is still arriving: two readers of one body would wait for
- * each other. Nothing that becomes of one is ever told to whoever sent the query.
+ * each other. Answers are read away, all of them together no faster than a bound: one without an end must not keep the router busy.
+ * Nothing that becomes of a copy is ever told to whoever sent the query.
  */
-import { MAX_SHADOWS_IN_FLIGHT } from "../model/limits.ts";
+import { MAX_SHADOWS_IN_FLIGHT, SHADOW_BYTES_PER_WINDOW, SHADOW_WINDOW_MS } from "../model/limits.ts";
+import type { Clock } from "../ports/clock.ts";
 import type { BackendPool } from "./backend-pool.ts";
 import type { OpenQuery } from "./open-query.ts";
 import type { Picker } from "./picker.ts";
 import type { ReplySink, SentQuery } from "./query-types.ts";
 
 export interface ShadowPorts {
+  readonly clock: Clock;
   readonly random: () => number;
   readonly pool: (backend: string) => BackendPool | undefined;
   /** Makes the copy, with the same time left; it counts as open until its sink has heard the end. */
@@ -25,6 +28,7 @@ export interface ShadowCounts {
 
 export class Shadows {
   readonly #ports: ShadowPorts;
+  readonly #pace: Pace;
   #inFlight = 0;
   #sent = 0;
   #dropped = 0;
@@ -32,6 +36,7 @@ export class Shadows {
 
   constructor(ports: ShadowPorts) {
     this.#ports = ports;
+    this.#pace = new Pace(ports.clock);
   }
 
   get counts(): ShadowCounts {
@@ -64,6 +69,7 @@ export class Shadows {
 
   #send(primary: OpenQuery, pool: BackendPool): void {
     const sink = new DiscardingSink(
+      this.#pace,
       () => {
         this.#inFlight -= 1;
       },
@@ -86,13 +92,15 @@ export class Shadows {
   }
 }
 
-/** Reads the answer as fast as it comes, so that a shadow never holds a slot because nobody reads. */
+/** Reads the answer away, so that a shadow holds no slot because nobody reads. */
 class DiscardingSink implements ReplySink {
   query: SentQuery | undefined;
+  readonly #pace: Pace;
   readonly #ended: () => void;
   readonly #failed: () => void;
 
-  constructor(ended: () => void, failed: () => void) {
+  constructor(pace: Pace, ended: () => void, failed: () => void) {
+    this.#pace = pace;
     this.#ended = ended;
     this.#failed = failed;
   }
@@ -103,11 +111,55 @@ class DiscardingSink implements ReplySink {
 
   onData(bytes: Uint8Array, part: "more" | "end"): void {
     if (part === "end") this.#ended();
-    else this.query?.consumed(bytes.length);
+    else if (this.query !== undefined) this.#pace.consume(this.query, bytes.length);
   }
 
   onFailure(): void {
     this.#ended();
     this.#failed();
+  }
+}
+
+/** Gives credit for what was read: so many bytes in each window of time, the rest in the next ones. */
+class Pace {
+  readonly #clock: Clock;
+  #windowEndsAt = 0;
+  #left = 0;
+  #owed: { readonly query: SentQuery; readonly bytes: number }[] = [];
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  consume(query: SentQuery, bytes: number): void {
+    if (this.#owed.length === 0 && this.#mayRead()) this.#read(query, bytes);
+    else this.#owe(query, bytes);
+  }
+
+  #mayRead(): boolean {
+    const now = this.#clock.now();
+    if (now >= this.#windowEndsAt) {
+      this.#windowEndsAt = now + SHADOW_WINDOW_MS;
+      this.#left = SHADOW_BYTES_PER_WINDOW;
+    }
+    return this.#left > 0;
+  }
+
+  #read(query: SentQuery, bytes: number): void {
+    this.#left -= bytes;
+    query.consumed(bytes);
+  }
+
+  #owe(query: SentQuery, bytes: number): void {
+    this.#owed.push({ query, bytes });
+    if (this.#owed.length === 1) this.#wait();
+  }
+
+  #wait(): void {
+    this.#clock.after(Math.max(0, this.#windowEndsAt - this.#clock.now()), () => {
+      const owed = this.#owed;
+      this.#owed = [];
+      for (const { query, bytes } of owed) this.consume(query, bytes);
+    });
   }
 }
