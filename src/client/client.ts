@@ -29,6 +29,7 @@ import { type AppPlan, deployBodyOf } from "./app-plan.ts";
 import { codeBodyOf } from "./code.ts";
 import { Control, type ControlPorts, type Wait as ControlWait } from "./control.ts";
 import { type ExportedAppPorts, planOfExported } from "./exported-app.ts";
+import { jsonBody } from "./json-values.ts";
 
 export { type AppPlan, planApp } from "./app-plan.ts";
 export { Control, type ControlPorts, type Wait } from "./control.ts";
@@ -43,6 +44,12 @@ export interface ClientPorts extends ControlPorts, ExportedAppPorts {
   /** This client started the instance and it is not detached. */
   readonly owned: boolean;
 }
+
+/** `/v1/backends/iris/config` → `backend "iris"`. */
+const subjectOf = (path: string): string => {
+  const [, , kind, tag] = path.split("/");
+  return `${kind?.replace(/s$/, "")} ${JSON.stringify(decodeURIComponent(tag ?? ""))}`;
+};
 
 const tagPath = (kind: "backends" | "endpoints", tag: string): string => `/v1/${kind}/${encodeURIComponent(tag)}`;
 
@@ -243,7 +250,8 @@ export class ServeClient<A = unknown> implements Client<A> {
     await this.#ports.untilGone();
   }
 
-  #change(method: "PUT" | "POST" | "PATCH" | "DELETE", path: string, body: unknown, wait?: Wait): Promise<Goal> {
-    return this.#control.change({ method, path, ...(body === undefined ? {} : { body }) }, wait);
+  async #change(method: "PUT" | "POST" | "PATCH" | "DELETE", path: string, body: unknown, wait?: Wait): Promise<Goal> {
+    const json = body === undefined ? {} : { body: jsonBody(body, subjectOf(path)) };
+    return this.#control.change({ method, path, ...json }, wait);
   }
 }

@@ -7,6 +7,7 @@ import { pathToFileURL } from "node:url";
 import { ServeError } from "../base/serve-error.ts";
 import type { CodeBody } from "../model/code-ref.ts";
 import type { Json } from "../model/json.ts";
+import { jsonOf } from "./json-values.ts";
 
 /** The body of `backend({ module, export, args })`. `subject` starts the messages. */
 export const codeBodyOf = (reference: unknown, subject: string): CodeBody => {
@@ -54,28 +55,3 @@ export const jsonConfig = (config: object, subject: string): Json =>
         jsonOf(value, { path: `${subject}: ${field}`, cure: "configuration is saved as JSON; pass JSON values" }),
       ]),
   );
-
-interface Place {
-  readonly path: string;
-  readonly cure: string;
-}
-
-const jsonOf = (value: unknown, { path, cure }: Place): Json => {
-  if (value === null || typeof value === "string" || typeof value === "boolean") return value;
-  if (typeof value === "number" && Number.isFinite(value)) return value;
-  if (Array.isArray(value)) return value.map((item, index) => jsonOf(item, { path: `${path}[${index}]`, cure }));
-  if (typeof value === "object") {
-    const prototype: unknown = Object.getPrototypeOf(value);
-    if (prototype === Object.prototype || prototype === null) {
-      const entries = Object.entries(value).filter(([, item]) => item !== undefined);
-      return Object.fromEntries(entries.map(([key, item]) => [key, jsonOf(item, { path: `${path}.${key}`, cure })]));
-    }
-  }
-  throw new ServeError("config-invalid", `${path} is ${described(value)}: ${cure}.`);
-};
-
-const described = (value: unknown): string => {
-  if (value === undefined) return "undefined";
-  if (typeof value === "number") return String(value);
-  return typeof value === "object" ? `a ${(value as object).constructor?.name ?? "object"}` : `a ${typeof value}`;
-};

@@ -5,6 +5,7 @@
 import { isServeError, ServeError } from "../base/serve-error.ts";
 import type { Goal } from "../model/calls.ts";
 import { CALL_ANSWER_MS } from "../model/code-limits.ts";
+import { isGoalId } from "../model/ids.ts";
 import {
   CONTROL_GONE_MS,
   CONTROL_RETRY_INTERVAL_MS,
@@ -62,6 +63,7 @@ export class Control {
 
   /** Changes something, then waits for its goal as told. */
   async change(request: Omit<ControlRequest, "idempotencyKey">, wait: Wait = {}): Promise<Goal> {
+    checkWait(wait);
     const deadline = this.#deadlineOf(wait.timeoutMs);
     const idempotencyKey = wait.goalId ?? this.#ports.drawId();
     // A caller who waits briefly still hears what has become of the call: its wait is for the goal.
@@ -80,6 +82,7 @@ export class Control {
       readonly onProgress?: ((goal: Goal) => void) | undefined;
     } = {},
   ): Promise<Goal> {
+    checkWait({ timeoutMs: options.timeoutMs });
     const deadline = this.#deadlineOf(options.timeoutMs);
     const goal = await this.#goal(id, 0, { deadline, signal: options.signal });
     return this.#settled(goal, { deadline, signal: options.signal, onProgress: options.onProgress });
@@ -191,6 +194,21 @@ export class Control {
     return timeoutMs === undefined ? Number.POSITIVE_INFINITY : this.#ports.clock.now() + timeoutMs;
   }
 }
+
+/** What would otherwise end as an error of a timer or of an HTTP header. */
+const checkWait = ({ goalId, timeoutMs, wait }: Wait): void => {
+  if (goalId !== undefined && !isGoalId(goalId)) {
+    const got = JSON.stringify(goalId);
+    throw new ServeError(
+      "config-invalid",
+      `goalId must be 1 to 100 characters of letters, digits and . _ : -, got ${got}.`,
+    );
+  }
+  if (timeoutMs !== undefined && !(timeoutMs >= 0))
+    throw new ServeError("config-invalid", `timeoutMs must be a number of milliseconds, 0 or more, got ${timeoutMs}.`);
+  if (wait !== undefined && wait !== "reached" && wait !== "saved")
+    throw new ServeError("config-invalid", `wait must be "reached" or "saved", got ${JSON.stringify(wait)}.`);
+};
 
 const errorOf = (body: unknown): ServeError => {
   const problem = (typeof body === "object" && body !== null ? body : {}) as {

@@ -130,7 +130,7 @@ const startError = (record: BackendRecord, replica: ObservedReplica): ErrorBody 
 const reconfigureError = (record: BackendRecord, replica: ObservedReplica): ErrorBody => ({
   code: "reconfigure-failed",
   message: clip(
-    `backend "${record.tag}": reconfigure() of replica ${replica.actor} threw: ${replica.error?.message}. It goes on serving with its last userConfig; correct userConfig and update again.`,
+    `backend "${record.tag}": reconfigure() of replica ${replica.actor} threw: ${replica.error?.message.replace(/\.$/, "")}. It goes on serving with its last userConfig; correct userConfig and update again.`,
   ),
   details: { backend: record.tag, replica: replica.actor },
 });

@@ -26,6 +26,7 @@ import type { ApiListener, ControllerLaunch } from "../model/launch.ts";
 import { DIAL_INTERVAL_MS, ERASED_LINGER_MS } from "../model/limits.ts";
 import { runFiles, stateFiles } from "../model/places.ts";
 import type { Log } from "../ports/log.ts";
+import type { Store } from "../ports/store.ts";
 import type { RestServer } from "../rest/rest.ts";
 import { readVersion } from "./version.ts";
 
@@ -44,14 +45,11 @@ const main = async (launch: ControllerLaunch): Promise<void> => {
   logCrash(log);
   const link = openAgentLink({ runDir, instanceId, role: "controller", incarnation });
   const rescue = startRescue({ stateDir, runDir, instanceId, clock, random, log });
-  const storeOptions: SqliteStoreOptions = {
-    path: stateFiles(stateDir).store,
+  const store = openStore(launch, {
     clock,
     onCommit: () => link.committed(),
     onBackgroundError: (error) => controller.storeFailed(error),
-  };
-  // Whoever waits for a start is told why there is none; afterwards there is always somebody to ask.
-  const store = openLastingStore(openSqliteStore, storeOptions, launch.resume || launch.firstLife ? "made" : "found");
+  });
 
   const probe = new LinkProbes(clock, (id, order) => link.probe(id, order));
   /** Loading blocks this process for a while: first the agent hears that there is work. */
@@ -124,6 +122,17 @@ const main = async (launch: ControllerLaunch): Promise<void> => {
   controller.start();
   clock.after(DIAL_INTERVAL_MS, linked.resolve); // no agent: nobody to tell
 };
+
+/** Whoever waits for a start is told why there is none; afterwards there is always somebody to ask. */
+const openStore = (
+  { stateDir, resume, firstLife }: ControllerLaunch,
+  options: Omit<SqliteStoreOptions, "path">,
+): Store =>
+  openLastingStore(
+    openSqliteStore,
+    { path: stateFiles(stateDir).store, ...options },
+    resume || firstLife ? "made" : "found",
+  );
 
 /** On the unix socket, and on TCP when that is wanted. fastify and zod take longer to load than everything else here. */
 const listen = async (

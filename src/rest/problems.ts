@@ -109,7 +109,13 @@ const sentencesOf = (issue: z.core.$ZodIssue, schema: z.core.$ZodType): readonly
 };
 
 const articled = (type: string): string =>
-  type === "int" ? "a whole number" : /^[aeiou]/.test(type) ? `an ${type}` : `a ${type}`;
+  type === "int"
+    ? "a whole number"
+    : type === "record"
+      ? "an object"
+      : /^[aeiou]/.test(type)
+        ? `an ${type}`
+        : `a ${type}`;
 
 const shown = (value: unknown): string => {
   if (value === undefined || value === null) return value === null ? "null" : "nothing";
