@@ -18,7 +18,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import type { ActorName } from "../model/ids.ts";
 import { LOG_FILE_BYTES, LOG_FILE_GENERATIONS, MAX_GONE_LOG_FILES } from "../model/limits.ts";
-import { stateFiles } from "../model/places.ts";
+import { runFiles, stateFiles } from "../model/places.ts";
 import { openActorLedger } from "./actor-files.ts";
 import { openInstanceFolders } from "./instance-folders.ts";
 
@@ -62,6 +62,14 @@ it("keeps the newest logs of processes that are gone, and all of those that run"
   expect(names).toHaveLength(MAX_GONE_LOG_FILES + 1);
   expect(existsSync(log("b#1"))).toBe(true);
   expect(existsSync(log("b#2"))).toBe(false);
+});
+
+it("removes the sockets of incarnations that have gone, and no other file", async () => {
+  const kept = ["7-2.sock", "c-3.sock", "agent.sock", "controller.sock", "instance", "agent.lock"];
+  for (const name of [...kept, "7-1.sock", "8-1.sock", "c-1.sock"]) await writeFile(join(runDir, name), "");
+  const run = runFiles(runDir);
+  folders().trimSockets([run.actorSocket("iris:v1#7" as ActorName, 2), run.controllerSocket(3)]);
+  expect((await readdir(runDir)).toSorted()).toEqual(kept.toSorted());
 });
 
 it("touches all of the run folder, so that no cleaner of old files takes a part of it", async () => {

@@ -32,6 +32,7 @@ export function openInstanceFolders({
     trimLogs: (running) => trimLogs(state.logs, running),
     saveMetrics: (totals) => writeWhole(run.metrics, JSON.stringify(totals), "quickly"),
     savedMetrics: () => readJson<SavedTotals>(run.metrics),
+    trimSockets: (living) => trimSockets(runDir, living),
     touchRun: () => touch([runDir, ...namesIn(runDir).map((name) => join(runDir, name))]),
     clearRun: () => removeAllBut(runDir, (name) => name.startsWith("agent.lock")),
     removeState: () => removeState(stateDir, state.tombstone),
@@ -54,6 +55,17 @@ function removeState(stateDir: string, tombstone: string): void {
 function removeAllBut(folder: string, isKept: (name: string) => boolean): void {
   for (const name of namesIn(folder)) {
     if (!isKept(name)) rmSync(join(folder, name), { recursive: true, force: true });
+  }
+}
+
+/** `7-2.sock` of an actor, `c-3.sock` of a controller; not the agent's own, nor the link to the leading controller. */
+const INCARNATION_SOCKET = /^(?:\d+|c)-\d+\.sock$/;
+
+function trimSockets(runDir: string, living: readonly string[]): void {
+  const kept = new Set(living);
+  for (const name of namesIn(runDir)) {
+    const path = join(runDir, name);
+    if (INCARNATION_SOCKET.test(name) && !kept.has(path)) removeFile(path);
   }
 }
 

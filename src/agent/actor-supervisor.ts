@@ -14,6 +14,7 @@ import {
   failedStart,
   heardActor,
   isMeantToRun,
+  isStalled,
   linkedActor,
   newActor,
   reportedActor,
@@ -22,7 +23,7 @@ import {
   type Wanted,
 } from "../core/agent/actor-view.ts";
 import { decideActor, type Step } from "../core/agent/decide-actor.ts";
-import { type EndingOrder, wantedAtEnd } from "../core/agent/ending-order.ts";
+import { type EndingOrder, isOfKind, wantedAtEnd } from "../core/agent/ending-order.ts";
 import { statusOf, type Writer } from "../core/agent/status-row.ts";
 import type { ActorStatus, Assignment } from "../model/actor.ts";
 import type { ActorName } from "../model/ids.ts";
@@ -177,6 +178,11 @@ export class ActorSupervisor {
     return [...this.#views.keys()];
   }
 
+  /** The newest one of an actor; 0 = none has been started. */
+  incarnationOf(actor: ActorName): number {
+    return this.#views.get(actor)?.file?.incarnation ?? 0;
+  }
+
   /** Whether a living proxy answers on this host and port. */
   hasProxyAt({ host, port }: ListenAt): boolean {
     return [...this.#views.values()].some(({ life, file }) => {
@@ -187,7 +193,7 @@ export class ActorSupervisor {
 
   /** Living actors of these kinds. */
   countLiving(kinds: EndingOrder["drains"]): number {
-    return [...this.#views.values()].filter((view) => view.life.kind === "up" && isOf(view, kinds)).length;
+    return [...this.#views.values()].filter((view) => view.life.kind === "up" && isOfKind(view, kinds)).length;
   }
 
   /** From now on the agent itself decides: drain these, start nothing. */
@@ -389,11 +395,6 @@ export class ActorSupervisor {
   }
 }
 
-const isStalled = ({ life }: ActorView): boolean => life.kind === "up" && life.isStalled;
-
 /** Both are what came over a link or out of a file: plain JSON with its fields in one order. */
 const isSameReport = (a: ActorReport | undefined, b: ActorReport | undefined): boolean =>
   JSON.stringify(a) === JSON.stringify(b);
-
-const isOf = (view: ActorView, kinds: EndingOrder["drains"]): boolean =>
-  kinds === "all" || view.file?.assignment.spec.kind === "proxy";

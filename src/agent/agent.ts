@@ -12,10 +12,10 @@ import type { ApiListener } from "../model/launch.ts";
 import {
   KILL_WAIT_MS,
   LIVENESS_INTERVAL_MS,
-  LOG_LOOK_INTERVAL_MS,
   MAX_FIRST_CONTROLLER_DEATHS,
   RESCUE_FORGIVE_MS,
   RUN_TOUCH_INTERVAL_MS,
+  TIDY_INTERVAL_MS,
 } from "../model/limits.ts";
 import type { Leader } from "../model/link-messages.ts";
 import { DEFAULT_HTTP_CONFIG, type InstanceRecord, SCHEMA_VERSION } from "../model/records.ts";
@@ -25,6 +25,7 @@ import type { Store } from "../ports/store.ts";
 import { type AgentPorts, type AgentSettings, assemble, type NodeParts } from "./assembly.ts";
 import type { ControllerDeaths } from "./controller-keeper.ts";
 import { type Ending, endNode } from "./ending.ts";
+import { tidy } from "./tidy.ts";
 
 export type { AgentPorts, AgentSettings } from "./assembly.ts";
 
@@ -329,9 +330,8 @@ export class Agent {
 
   #startTicking(): void {
     const { folders, clock } = this.#ports;
-    const { supervisor } = this.#parts!;
     this.#every(LIVENESS_INTERVAL_MS, () => this.#lookAround());
-    this.#every(LOG_LOOK_INTERVAL_MS, () => folders.trimLogs(["agent", "controller", "probe", ...supervisor.actors()]));
+    this.#every(TIDY_INTERVAL_MS, () => tidy({ folders, ...this.#parts! }, this.#settings.launch.runDir));
     this.#every(RUN_TOUCH_INTERVAL_MS, () => folders.touchRun());
     this.#timers.add(clock.after(RESCUE_FORGIVE_MS, () => folders.forgetRescues()));
   }

@@ -155,8 +155,8 @@ export const STORE_RETRY_MIN_MS = 100;
 export const STORE_RETRY_MAX_MS = 5_000;
 /** Status rows of one transaction; leaves room in MAX_TXN_OPS. */
 export const MAX_STATUS_ROWS_PER_TXN = 100;
-/** How often the agent looks at the size of log files; a busy replica writes a few MB meanwhile. */
-export const LOG_LOOK_INTERVAL_MS = 5_000;
+/** How often the agent cuts log files, a busy replica writes a few MB meanwhile, and removes the sockets of the dead. */
+export const TIDY_INTERVAL_MS = 5_000;
 /** Log files of processes that are gone; the oldest go first. */
 export const MAX_GONE_LOG_FILES = 200;
 /** The run folder lies in /tmp: touched this often, no cleaner of old files takes it. */

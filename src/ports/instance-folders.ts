@@ -26,6 +26,8 @@ export interface InstanceFolders {
   /** What the node has counted, for the next agent: it lasts as long as the machine runs. */
   saveMetrics(totals: SavedTotals): void;
   savedMetrics(): SavedTotals | undefined;
+  /** Removes the sockets of actors and controllers that have gone without doing so: all but these paths. */
+  trimSockets(living: readonly string[]): void;
   /** Keeps cleaners of old files away. */
   touchRun(): void;
   /** Everything but the lock. */

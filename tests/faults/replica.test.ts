@@ -1,14 +1,17 @@
 /** A replica dies in the middle of its queries: those fail with a clear answer, no others, and it comes back. */
+import { readdirSync } from "node:fs";
 import { expect, test } from "vitest";
 import { censusOf, processesOf, settled } from "../harness/census.ts";
 import { serveEcho } from "../harness/echo.ts";
 import { useLab } from "../harness/lab.ts";
 import { isGood, type Sent, startLoad } from "../harness/load.ts";
 import { kill } from "../harness/processes.ts";
-import { healed, printMeasured } from "../harness/wait-for.ts";
+import { healed, printMeasured, waitFor } from "../harness/wait-for.ts";
 
 const lab = useLab("test");
 const PER_SECOND = 100;
+/** The agent looks every 5 s. */
+const SWEPT_MS = 15_000;
 /** The echo fixture loads in no time of its own. */
 const SERVES_AGAIN_MS = 2_000;
 /** From the signal to the moment the kernel closes the process's connections: what is sent to it meanwhile may have been started. */
@@ -59,4 +62,20 @@ test("kill -9 of one of two replicas: only queries already started there fail, w
   expect(echo.ledger.twice()).toEqual([]);
   const others = ["agent", "controller", "proxy"] as const;
   expect(censusOf(await echo.status(), others)).toEqual(censusOf(before, others));
+
+  // The dead leave no sockets for long.
+  const wires = processesOf(before, "replica").map(
+    ({ name, incarnation }) => `${name.split("#")[1]}-${incarnation + 1}`,
+  );
+  const isWire = (name: string) => /^\d+-\d+\.sock$/.test(name);
+  await waitFor(
+    "the sockets of the living are left",
+    () =>
+      readdirSync(echo.runDir).filter(isWire).toSorted().join() ===
+      wires
+        .map((wire) => `${wire}.sock`)
+        .toSorted()
+        .join(),
+    SWEPT_MS,
+  );
 }, 40_000);

@@ -201,6 +201,8 @@ export const assignmentOf = ({ wanted, file }: ActorView): Assignment | undefine
   }
 };
 
+export const isStalled = ({ life }: ActorView): boolean => life.kind === "up" && life.isStalled;
+
 export const isMeantToRun = (view: ActorView): boolean =>
   assignmentOf(view)?.intent.kind === "run" && (view.life.kind === "down" || view.life.killed !== "intent");
 

@@ -27,6 +27,10 @@ export const wantedAtEnd = (view: ActorView, { drains, mostMs }: EndingOrder): W
   return { kind: "assigned", assignment: drain(assignment, Math.min(own, mostMs)) };
 };
 
+/** Whether such an order speaks of this actor. */
+export const isOfKind = (view: ActorView, kinds: EndingOrder["drains"]): boolean =>
+  kinds === "all" || view.file?.assignment.spec.kind === "proxy";
+
 const drain = (assignment: Assignment, timeoutMs: number): Assignment => ({
   ...assignment,
   intent: { kind: "drain", timeoutMs },

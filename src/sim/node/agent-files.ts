@@ -72,6 +72,7 @@ export const openFolders = (of: FilesOf): InstanceFolders => {
     },
     forgetRescues: () => {},
     trimLogs: () => {},
+    trimSockets: () => {},
     saveMetrics: (totals) => void act(of, "metrics file", () => disk.write(run.metrics, totals, "quickly")),
     savedMetrics: () => disk.read<SavedTotals>(run.metrics),
     touchRun: () => {},
