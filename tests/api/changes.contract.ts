@@ -11,8 +11,10 @@ import { expectError, repeatUnlessAnswered } from "../harness/expect-error.ts";
 import { ask } from "../harness/http.ts";
 import { type Started, type StartInLab, useLab } from "../harness/lab.ts";
 import { kill } from "../harness/processes.ts";
+import { waitFor } from "../harness/wait-for.ts";
 
 const PROXIES = 2;
+const SAVED_DEADLINE_MS = 15_000;
 
 const model = (name: string, options: ModelOptions = {}) =>
   backend<typeof Model>({ module: fixture("apps/model.ts"), export: "Model", args: [name, options] });
@@ -110,8 +112,13 @@ export const describeChanges = (options: Pick<StartInLab, "env">): void => {
     test("an aborted signal ends the wait and not the goal", async () => {
       const { client } = instance;
       const slow = model("aborted", { startDelayMs: 1_000 });
-      const wait = { goalId: "create-aborted", signal: AbortSignal.timeout(300) };
-      await expect(client.createBackend("aborted", slow, undefined, wait)).rejects.toThrow();
+      const leaving = new AbortController();
+      const wait = { goalId: "create-aborted", signal: leaving.signal };
+      const aborted = expect(client.createBackend("aborted", slow, undefined, wait)).rejects.toThrow();
+      const isSaved = async () => (await client.status()).goals.some(({ id }) => id === wait.goalId);
+      await waitFor("the call is saved", isSaved, SAVED_DEADLINE_MS);
+      leaving.abort();
+      await aborted;
       expect(await client.waitForGoal("create-aborted")).toMatchObject({ state: "reached" });
     });
 
