@@ -243,6 +243,8 @@ export const HEADERS_TIMEOUT_MS = 10_000;
 /** From the first byte of a request to the end of its body. */
 export const REQUEST_TIMEOUT_MS = 300_000;
 export const KEEP_ALIVE_TIMEOUT_MS = 75_000;
+/** After this much silence the kernel asks whether the client is still there: one that vanished without a word is found out while it waits. */
+export const TCP_PROBE_AFTER_MS = 30_000;
 /** Proxy processes of one node: more than one for each core only take memory, and a mistyped number must not start thousands. */
 export const MAX_PROXIES_PER_NODE = 64;
 /** Connections of one proxy process. */
