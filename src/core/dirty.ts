@@ -39,6 +39,21 @@ export class DirtyKeys {
     return undefined;
   }
 
+  /** Takes out so many at most; the others stay. */
+  takeSome(most: number): DirtyKeys {
+    const taken = new DirtyKeys();
+    let left = most;
+    for (const keys of this.#byKind.values()) {
+      for (const key of keys) {
+        if (left === 0) return taken;
+        left -= 1;
+        keys.delete(key);
+        taken.add(key);
+      }
+    }
+    return taken;
+  }
+
   *[Symbol.iterator](): IterableIterator<DirtyKey> {
     for (const keys of this.#byKind.values()) yield* keys;
   }
