@@ -32,7 +32,7 @@ import { load, observe } from "./knowledge.ts";
 import type { Leadership } from "./leadership.ts";
 import { LifeMeters } from "./life-meters.ts";
 import { Deeds, Memory, Quarantine, Reasons } from "./memory.ts";
-import { erase, type Saved, save } from "./save.ts";
+import { collectNodes, erase, type Saved, save } from "./save.ts";
 import { WakeQueue } from "./wake-queue.ts";
 
 export interface LifePorts {
@@ -202,6 +202,7 @@ export class Life {
     if (!(await this.#save(decision, answered))) return;
     this.#reply(decision, answered);
     this.#publish(decision);
+    await collectNodes(this.#fence(), decision.collected);
     this.#remember(decision, now.instant);
     for (const action of actions) this.deeds.add(action, now.timestamp);
     if (decision.erase) await this.#erase();
