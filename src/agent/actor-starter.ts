@@ -12,10 +12,8 @@ import type { ActorLedger } from "../ports/actor-ledger.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Entries } from "../ports/entries.ts";
 import type { ListenSocket } from "../ports/listen-sockets.ts";
-import type { Log } from "../ports/log.ts";
 import type { Output, ProcessHost, SpawnOptions } from "../ports/processes.ts";
 import type { ListenerTable } from "./listener-table.ts";
-import { tolerated } from "./tolerated.ts";
 
 export interface StarterParts {
   readonly clock: Clock;
@@ -23,7 +21,6 @@ export interface StarterParts {
   readonly ledger: ActorLedger;
   readonly entries: Entries;
   readonly listeners: ListenerTable;
-  readonly log: Log;
 }
 
 export interface StarterSettings {
@@ -80,7 +77,7 @@ export class ActorStarter {
   }
 
   #run(order: StartOrder, program: Program, onExit: (process: ProcessIdentity, exit: Exit) => void): Started {
-    const { ledger, processes, clock, log } = this.#parts;
+    const { ledger, processes, clock } = this.#parts;
     const { instanceId, instance, stateDir, runDir } = this.#settings;
     const file: ActorFile = {
       instanceId,
@@ -102,8 +99,7 @@ export class ActorStarter {
         onExit(process, exit),
       );
       const known = { ...file, process };
-      // It runs: the next agent finds it by its environment.
-      tolerated(log, "process", () => ledger.note(known));
+      ledger.note(known);
       return { kind: "started", file: known, process };
     } catch (error) {
       if (!isServeError(error)) throw error;

@@ -4,7 +4,7 @@
  */
 import { sha256 } from "../base/sha256.ts";
 import type { BackendConfigInput } from "../model/backend-config.ts";
-import type { CodeIdentity, CodeRef, LoadedCode } from "../model/code-ref.ts";
+import type { CodeIdentity, CodeRef, CodeSettings, LoadedCode } from "../model/code-ref.ts";
 import { canonicalJson } from "./canonical.ts";
 
 export interface HashedFile {
@@ -20,13 +20,6 @@ export const filesDigest = (files: readonly HashedFile[], locks: readonly Hashed
 
 const lines = (kind: string, files: readonly HashedFile[]): readonly string[] =>
   files.map((file) => `${JSON.stringify([kind, file.name, file.sha256])}\n`).sort();
-
-/** Whatever is not code but decides how it runs. */
-export interface CodeSettings {
-  readonly args: CodeRef["args"];
-  readonly nodeArgs: BackendConfigInput["nodeArgs"];
-  readonly codeVersion: BackendConfigInput["codeVersion"];
-}
 
 export const codeDigest = (files: string, { args, nodeArgs = [], codeVersion }: CodeSettings): string =>
   sha256(canonicalJson({ files, args, nodeArgs, codeVersion }));

@@ -8,43 +8,48 @@ import { probeProcesses } from "../adapters/code/probe-processes.ts";
 import { entries, mainFile } from "../adapters/entries.ts";
 import { fromErrorBody } from "../base/serve-error.ts";
 import type { FoundApp } from "../cli/cli.ts";
+import type { AppPlan } from "../client/client.ts";
 import { foundCodeOf, type ProbeGroup, probeGroups } from "../core/probe-orders.ts";
 import type { BackendConfigInput } from "../model/backend-config.ts";
 import { codeRefOf } from "../model/code-ref.ts";
-import type { ProbeAnswer, ProbedCode } from "../model/probe.ts";
-import type { AppAnswer, ProbedApp } from "./probe.ts";
+import type { AppCodeAnswer, AppPlanAnswer, ProbeAnswer, ProbedCode } from "../model/probe.ts";
 
 const STDERR = 2;
 
 /** Rejects with what is wrong with the file, or the signal's reason. */
 export const probeAppFile = async (file: string, signal: AbortSignal): Promise<FoundApp> => {
   signal.throwIfAborted();
-  const { answer } = startProbe(
+  const probe = startProbe(
     { kind: "app", path: file },
     {
       ...{ entry: mainFile("probe"), nodeArgs: [], cwd: process.cwd(), env: process.env, output: STDERR },
       ...{ timeoutMs: undefined, signal, session: "starter's", subject: `module ${file}` },
     },
+    2,
   );
-  const said = (await answer) as AppAnswer;
-  if ("error" in said) throw fromErrorBody(said.error);
-  const { app } = said;
-  const code = lookAtCode(app);
+  const said = (await probe.next()) as AppPlanAnswer<AppPlan> | AppCodeAnswer;
+  if ("error" in said) {
+    probe.kill();
+    throw fromErrorBody(said.error);
+  }
+  const { plan } = said as AppPlanAnswer<AppPlan>;
+  const code = probe.next().then((found) => lookAtCode(plan, found as AppCodeAnswer));
   code.catch(() => {}); // whoever waits for the instance to start asks for it later
-  return { plan: app.plan, code };
+  return { plan, code };
 };
 
 /** The app's own process has seen those backends that run as it did; others are looked at as they will run. */
-const lookAtCode = async ({ plan, code, targets }: ProbedApp): Promise<Readonly<Record<string, ProbedCode>>> => {
+const lookAtCode = async (plan: AppPlan, own: AppCodeAnswer): Promise<Readonly<Record<string, ProbedCode>>> => {
+  if ("error" in own) throw fromErrorBody(own.error);
   const found: Record<string, ProbedCode> = {};
   const wishes: Record<string, { code: ReturnType<typeof codeRefOf>; config: BackendConfigInput }> = {};
   for (const backend of plan.backends) {
     const { tag } = backend;
     const config = backend.config as BackendConfigInput;
-    const target = runsAsHere(config) ? targets[tag] : undefined;
+    const target = runsAsHere(config) ? own.targets[tag] : undefined;
     if (target === undefined) wishes[tag] = { code: codeRefOf(backend.code), config };
     else if (target.kind === "impossible") throw fromErrorBody(target.error);
-    else found[tag] = { code, offers: target.offers };
+    else found[tag] = { code: own.code, offers: target.offers };
   }
   const groups = probeGroups(wishes, "nothing");
   const outcome = foundCodeOf(wishes, groups, await probeAll(groups));

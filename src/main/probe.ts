@@ -1,5 +1,5 @@
 /**
- * The process of a probe: loads code, says what it is by one JSON line on file descriptor 3, and is killed. User code may do what it
+ * The process of a probe: loads code, says what it is by lines of JSON on file descriptor 3, and is killed. User code may do what it
  * likes at import; it cannot hurt whoever asked. When whoever asked goes, so does this process: descriptor 4 ends. One argument: its
  * ProbeWork in JSON.
  */
@@ -9,66 +9,72 @@ import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { Worker } from "node:worker_threads";
 import { type FolderLoader, folderLoader } from "../adapters/code/code-loader.ts";
-import { hashesOf, keepCode, loadedCodeOf } from "../adapters/code/kept-code.ts";
 import { isServeError, messageOf, ServeError, toErrorBody } from "../base/serve-error.ts";
-import type { AppPlan } from "../client/client.ts";
 import { placeInStack } from "../core/error-place.ts";
 import { pathOfUrl } from "../core/module-problem.ts";
 import { MAX_PROBE_OUTPUT_BYTES } from "../model/code-limits.ts";
-import { type CodeRef, codeRefOf, type LoadedCode } from "../model/code-ref.ts";
+import { type CodeRef, codeRefOf } from "../model/code-ref.ts";
 import type { ErrorBody } from "../model/error-codes.ts";
-import { PROBE_ANSWER_FD, PROBE_HELD_FD, type ProbeAnswer, type ProbedTarget, type ProbeWork } from "../model/probe.ts";
-import { findTarget, inspectTarget } from "../target/target.ts";
-
-/** What an app file asks for, and what is known of the backends whose code it holds itself. */
-export interface ProbedApp {
-  readonly plan: AppPlan;
-  readonly code: LoadedCode;
-  readonly targets: Readonly<Record<string, ProbedTarget>>;
-}
-
-export type AppAnswer = { readonly app: ProbedApp } | { readonly error: ErrorBody };
+import {
+  type AppCodeAnswer,
+  type AppPlanAnswer,
+  PROBE_ANSWER_FD,
+  PROBE_HELD_FD,
+  type ProbeAnswer,
+  type ProbedTarget,
+  type ProbeWork,
+} from "../model/probe.ts";
 
 const probeCode = async ({ module, targets, keepIn }: ProbeWork & { readonly kind: "code" }): Promise<ProbeAnswer> => {
   const loader = folderLoader();
   try {
-    await loader.load(module);
+    const [look] = await Promise.all([lookAt(), loader.load(module)]);
     const found: ProbedTarget[] = [];
-    for (const code of targets) found.push(await lookAt(loader, code));
-    const { code, entry } = loader.recorded()!;
-    const kept = keepIn === undefined ? loadedCodeOf(entry, hashesOf(code, entry)) : keepCode(keepIn, code, entry);
-    return { kind: "loaded", code: kept, targets: found };
+    for (const code of targets) found.push(await look(loader, code));
+    return { kind: "loaded", code: await identify(loader, keepIn), targets: found };
   } catch (error) {
     return { kind: "failed", error: bodyOf(error) };
   }
 };
 
-const probeApp = async (path: string): Promise<AppAnswer> => {
+/** First what the app asks for: whoever runs it starts its instance while the rest is found. */
+const probeApp = async (path: string): Promise<AppCodeAnswer> => {
   const url = pathToFileURL(resolve(path)).href;
   const loader = folderLoader();
   try {
     const [{ planApp }, module] = await Promise.all([import("../client/client.ts"), loader.load(url)]);
     const plan = planApp({ url, defaultExport: module["default"] });
+    say({ plan } satisfies AppPlanAnswer<typeof plan>);
+    const look = await lookAt();
     const targets: Record<string, ProbedTarget> = {};
     for (const { tag, code } of plan.backends) {
-      if (code.module === url) targets[tag] = await lookAt(loader, codeRefOf(code));
+      if (code.module === url) targets[tag] = await look(loader, codeRefOf(code));
     }
-    const { code, entry } = loader.recorded()!;
-    return { app: { plan, code: loadedCodeOf(entry, hashesOf(code, entry)), targets } };
+    return { code: await identify(loader, undefined), targets };
   } catch (error) {
     return { error: bodyOf(error) };
   }
 };
 
-const lookAt = async (loader: FolderLoader, code: CodeRef): Promise<ProbedTarget> => {
-  try {
-    const found = await findTarget(loader, code);
-    const mentions = (word: string) =>
-      [...(loader.recorded()?.code.files.values() ?? [])].some((bytes) => bytes.includes(word));
-    return { kind: "possible", offers: inspectTarget(found, mentions) };
-  } catch (error) {
-    return { kind: "impossible", error: bodyOf(error) };
-  }
+const lookAt = async () => {
+  const { findTarget, inspectTarget } = await import("../target/target.ts");
+  return async (loader: FolderLoader, code: CodeRef): Promise<ProbedTarget> => {
+    try {
+      const found = await findTarget(loader, code);
+      const mentions = (word: string) =>
+        [...(loader.recorded()?.code.files.values() ?? [])].some((bytes) => bytes.includes(word));
+      return { kind: "possible", offers: inspectTarget(found, mentions) };
+    } catch (error) {
+      return { kind: "impossible", error: bodyOf(error) };
+    }
+  };
+};
+
+const identify = async (loader: FolderLoader, keepIn: string | undefined) => {
+  const recorded = loader.recorded()!;
+  if (keepIn !== undefined) return (await import("../adapters/code/keep-code.ts")).keepCode(keepIn, recorded);
+  const { hashesOf, loadedCodeOf } = await import("../adapters/code/code-hashes.ts");
+  return loadedCodeOf(recorded.entry, hashesOf(recorded.code.files, recorded.entry));
 };
 
 /** A failure of ours has no code yet. */
@@ -103,14 +109,18 @@ const boundOutput = (): void => {
   }
 };
 
-const answer = (value: ProbeAnswer | AppAnswer): void => {
-  // What was compiled here the replicas need not compile again.
-  flushCompileCache();
+const say = (value: object): void => {
   try {
     writeSync(PROBE_ANSWER_FD, `${JSON.stringify(value)}\n`);
   } catch {
     process.exit(1); // nobody waits any more (EPIPE)
   }
+};
+
+const sayLast = (value: ProbeAnswer | AppCodeAnswer): void => {
+  // What was compiled here the replicas need not compile again.
+  flushCompileCache();
+  say(value);
   // Whoever asked kills it, with all that user code has started.
   setInterval(() => {}, 60_000);
 };
@@ -127,6 +137,6 @@ process.on("uncaughtException", (thrown) => {
     code: "module-load-failed",
     message: place === undefined ? message : `${message} (${place})`,
   } as const;
-  answer(work.kind === "code" ? { kind: "failed", error } : { error });
+  sayLast(work.kind === "code" ? { kind: "failed", error } : { error });
 });
-void (work.kind === "code" ? probeCode(work) : probeApp(work.path)).then(answer);
+void (work.kind === "code" ? probeCode(work) : probeApp(work.path)).then(sayLast);

@@ -45,3 +45,10 @@ export interface CodeIdentity extends LoadedCode {
   /** `kept`: replicas run the files as they were, from the state folder. `folder`: what lies in the folder when they start (`maitred run`). */
   readonly from: "kept" | "folder";
 }
+
+/** Whatever is not code but decides how it runs. */
+export interface CodeSettings {
+  readonly args: CodeRef["args"];
+  readonly nodeArgs: readonly string[] | undefined;
+  readonly codeVersion: string | undefined;
+}

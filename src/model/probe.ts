@@ -46,12 +46,21 @@ export interface ProbedCode {
   readonly offers: ProbedOffers;
 }
 
-/** What the process of a probe is told, as its one argument in JSON. It answers by one line of JSON on descriptor 3. */
+/** What the process of a probe is told, as its one argument in JSON. It answers by lines of JSON on descriptor 3. */
 export type ProbeWork =
-  /** Answer: ProbeAnswer. `keepIn`: the state folder. */
+  /** One line: ProbeAnswer. `keepIn`: the state folder. */
   | ({ readonly kind: "code"; readonly keepIn: string | undefined } & Pick<ProbeOrder, "module" | "targets">)
-  /** What does this app file ask for? Answer: `{ app }` or `{ error }`. */
+  /** What does this app file ask for? Two lines: AppPlanAnswer, then AppCodeAnswer; or AppCodeAnswer alone, with an error. */
   | { readonly kind: "app"; readonly path: string };
+
+export interface AppPlanAnswer<Plan> {
+  readonly plan: Plan;
+}
+
+/** What the app file itself is, and of each backend whose code it holds what that offers, by tag. */
+export type AppCodeAnswer =
+  | { readonly code: LoadedCode; readonly targets: Readonly<Record<string, ProbedTarget>> }
+  | { readonly error: ErrorBody };
 
 export const PROBE_ANSWER_FD = 3;
 /** Ends when whoever asked is gone. */

@@ -1,5 +1,5 @@
 /** Loads a user's module into this process. */
-import type { LoadedCode } from "../model/code-ref.ts";
+import type { CodeSettings } from "../model/code-ref.ts";
 
 export type ModuleExports = Readonly<Record<string, unknown>>;
 
@@ -13,6 +13,6 @@ export interface ModuleLoader {
 
 /** One that knows what its loads have read. */
 export interface CodeLoader extends ModuleLoader {
-  /** What the loads so far have read, and the end of noting it; undefined: none has succeeded. */
-  takeLoaded(): LoadedCode | undefined;
+  /** CodeIdentity.digest of what the loads so far have read, under these settings; ends noting it. undefined: none has succeeded. */
+  digest(settings: CodeSettings): Promise<string | undefined>;
 }

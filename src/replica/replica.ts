@@ -6,7 +6,6 @@
 import type { CallerFactory, CodeHost } from "../api/api.ts";
 import { assert } from "../base/assert.ts";
 import { isServeError, messageOf, ServeError, toErrorBody } from "../base/serve-error.ts";
-import { codeDigest } from "../core/code-digest.ts";
 import type { Meters } from "../core/metrics/meters.ts";
 import type { ReplicaSpec } from "../model/actor.ts";
 import type { BackendConfig } from "../model/backend-config.ts";
@@ -167,9 +166,6 @@ export class Replica {
     const { backend, code } = this.#spec;
     const { userConfig, maxConcurrentQueries } = this.#config;
     const target = await loadTarget(loader, { backend, code, userConfig });
-    const loaded = loader.takeLoaded();
-    const { nodeArgs, codeVersion } = this.#config;
-    const loadedDigest = loaded && codeDigest(loaded.files, { args: code.args, nodeArgs, codeVersion });
     this.#userConfig = textOf(userConfig);
     this.#target = target;
     if (this.#drain !== undefined || this.#isOver) return;
@@ -192,7 +188,7 @@ export class Replica {
       write("maitred_replica_limit", labels, this.#config.maxConcurrentQueries);
     });
     const address = await server.listen(`unix:${runFiles(file.runDir).actorSocket(actor, file.incarnation)}`);
-    this.#report = { ...this.#report, address, offers: target.offers, loadedDigest };
+    this.#report = { ...this.#report, address, offers: target.offers };
   }
 
   #serve(): void {
@@ -213,6 +209,15 @@ export class Replica {
     log.info("replica-ready", { address: this.#report.address, ...this.#report.offers });
     this.#tell({ state: "ready", configRevision: this.#options.file.assignment.configRevision });
     void this.#applyWanted();
+    void this.#tellDigest();
+  }
+
+  /** When it serves: nobody waits for it. */
+  async #tellDigest(): Promise<void> {
+    const { code, config } = this.#spec;
+    const { nodeArgs, codeVersion } = config;
+    const loadedDigest = await this.#ports.loader.digest({ args: code.args, nodeArgs, codeVersion });
+    if (loadedDigest !== undefined && !this.#isOver) this.#tell({ loadedDigest });
   }
 
   async #failStart(error: unknown): Promise<void> {

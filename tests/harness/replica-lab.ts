@@ -164,7 +164,7 @@ export class StartedReplica {
         transport: transport ?? createSocketTransport(),
         loader: {
           load: async () => (typeof exports === "function" ? exports() : exports),
-          takeLoaded: () => undefined,
+          digest: async () => undefined,
         },
         callers: callers ?? noCallers,
         host: ownProcess,

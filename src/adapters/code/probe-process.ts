@@ -28,15 +28,15 @@ export interface ProbeSetup {
 }
 
 export interface RunningProbe {
-  /** The parsed line; rejects with ServeError module-load-failed or start-failed, or the signal's reason. */
-  readonly answer: Promise<unknown>;
+  /** The next line, parsed; once for each of the lines. Rejects with ServeError module-load-failed or start-failed, or the signal's reason. */
+  next(): Promise<unknown>;
   kill(): void;
 }
 
-export const startProbe = (work: ProbeWork, setup: ProbeSetup): RunningProbe => {
+/** @param lines how many it answers; behind the last one it is killed. */
+export const startProbe = (work: ProbeWork, setup: ProbeSetup, lines: 1 | 2 = 1): RunningProbe => {
   const { entry, nodeArgs, cwd, env, output, session } = setup;
-  // Node's own warnings say less than the sentence that comes of the same mistake.
-  const child = spawn(process.execPath, [...nodeArgs, "--no-warnings", entry, JSON.stringify(work)], {
+  const child = spawn(process.execPath, [...nodeArgs, entry, JSON.stringify(work)], {
     ...{ cwd, env },
     // The last one is only held: its end tells the probe that nobody waits any more.
     stdio: ["ignore", output, output, "pipe", "pipe"],
@@ -45,32 +45,47 @@ export const startProbe = (work: ProbeWork, setup: ProbeSetup): RunningProbe => 
   const kill = () => killProbe(child, session);
   // What it has started may hold its descriptors open: without their end there is no `close`.
   child.once("exit", kill);
-  return { answer: answerOf(child, setup).finally(kill), kill };
+  const answers = Array.from({ length: lines }, () => Promise.withResolvers<unknown>());
+  // Whoever has heard that the first is lost does not ask for the next.
+  for (const { promise } of answers) promise.catch(() => {});
+  listen(child, setup, answers);
+  void answers.at(-1)!.promise.then(kill, kill);
+  let taken = 0;
+  return { next: () => answers[taken++]!.promise, kill };
 };
 
-const answerOf = (child: ChildProcess, { timeoutMs, signal, subject }: ProbeSetup): Promise<unknown> =>
-  new Promise((resolve, reject) => {
-    const late = () => reject(noAnswer(subject, `did not end within ${(timeoutMs ?? 0) / 1_000} s`));
-    const timer = timeoutMs === undefined ? undefined : setTimeout(late, timeoutMs);
-    const abort = () => reject(signal?.reason);
-    signal?.addEventListener("abort", abort);
-    readLine(child.stdio[PROBE_ANSWER_FD] as Readable, (line) => resolve(JSON.parse(line)));
-    child.stdio[PROBE_HELD_FD]?.on("error", () => {}); // the probe has gone, and says so by its end
-    child.once("error", (error) => reject(notStarted(subject, error.message)));
-    child.once("close", (status, how) => {
-      reject(noAnswer(subject, `ended the process (${how ?? `exit ${status}`})`));
-      clearTimeout(timer);
-      signal?.removeEventListener("abort", abort);
-    });
+const listen = (
+  child: ChildProcess,
+  { timeoutMs, signal, subject }: ProbeSetup,
+  answers: readonly PromiseWithResolvers<unknown>[],
+): void => {
+  const fail = (error: unknown) => {
+    for (const { reject } of answers) reject(error);
+  };
+  const late = () => fail(noAnswer(subject, `did not end within ${(timeoutMs ?? 0) / 1_000} s`));
+  const timer = timeoutMs === undefined ? undefined : setTimeout(late, timeoutMs);
+  const abort = () => fail(signal?.reason);
+  signal?.addEventListener("abort", abort);
+  let said = 0;
+  readLines(child.stdio[PROBE_ANSWER_FD] as Readable, (line) => answers[said++]?.resolve(JSON.parse(line)));
+  child.stdio[PROBE_HELD_FD]?.on("error", () => {}); // the probe has gone, and says so by its end
+  child.once("error", (error) => fail(notStarted(subject, error.message)));
+  child.once("close", (status, how) => {
+    fail(noAnswer(subject, `ended the process (${how ?? `exit ${status}`})`));
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", abort);
   });
+};
 
-const readLine = (from: Readable, onLine: (line: string) => void): void => {
+const readLines = (from: Readable, onLine: (line: string) => void): void => {
   let text = "";
   from.setEncoding("utf8");
   from.on("data", (part: string) => {
     if (text.length <= MAX_PROBE_ANSWER_BYTES) text += part;
-    const end = text.indexOf("\n");
-    if (end >= 0) onLine(text.slice(0, end));
+    for (let end = text.indexOf("\n"); end >= 0; end = text.indexOf("\n")) {
+      onLine(text.slice(0, end));
+      text = text.slice(end + 1);
+    }
   });
   from.on("error", () => {}); // the end of the process says it better
 };

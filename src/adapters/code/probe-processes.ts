@@ -27,7 +27,7 @@ export const probeProcesses = (place: ProbePlace): ProbeProcesses => {
       try {
         probe = start(place, order);
         running.add(probe);
-        return (await probe.answer) as ProbeAnswer;
+        return (await probe.next()) as ProbeAnswer;
       } catch (error) {
         if (!isServeError(error)) throw error;
         const { code, message, details } = toErrorBody(error);

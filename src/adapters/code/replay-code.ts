@@ -5,13 +5,15 @@
  */
 import Module, { type LoadFnOutput, type ResolveFnOutput, registerHooks } from "node:module";
 import type { LoadedCode } from "../../model/code-ref.ts";
-import { type KeptCode, type KeptModule, loadedCodeOf } from "./kept-code.ts";
+import type { KeptCode, KeptModule } from "./kept-code.ts";
 import { askedBy, type CompiledFile, resolutionKey } from "./record-code.ts";
-import { hashOf, isUserCode, nameOf, pathOf, readBytes } from "./user-code.ts";
+import { isUserCode, pathOf, readBytes } from "./user-code.ts";
 
 export interface Replay {
-  /** What has been loaded so far: the kept code, and user code beside it that came from the disk all the same. */
-  loaded(): LoadedCode;
+  /** User code, by path, that came from the disk all the same. */
+  fromDisk(): ReadonlyMap<string, Buffer>;
+  /** The kept code, and this beside it. */
+  loaded(fromDisk: ReadonlyMap<string, Buffer>): Promise<LoadedCode>;
 }
 
 export const replayCode = (kept: KeptCode): Replay => {
@@ -39,15 +41,15 @@ export const replayCode = (kept: KeptCode): Replay => {
     if (bytes !== undefined) fromDisk.set(path, bytes);
   };
   return {
-    loaded: () => {
-      const files = new Map(kept.hashes.files.map(({ name, sha256 }) => [name, sha256]));
-      for (const [path, bytes] of fromDisk) files.set(nameOf(path, kept.entry), hashOf(bytes));
-      return loadedCodeOf(kept.entry, {
-        files: Array.from(files, ([name, sha256]) => ({ name, sha256 })),
-        locks: kept.hashes.locks,
-      });
-    },
+    fromDisk: () => new Map(fromDisk),
+    loaded: (found) => (found.size === 0 ? Promise.resolve(kept) : withFiles(kept, found)),
   };
+};
+
+const withFiles = async ({ entry, hashes }: KeptCode, found: ReadonlyMap<string, Buffer>): Promise<LoadedCode> => {
+  const { hashFiles, loadedCodeOf } = await import("./code-hashes.ts");
+  const files = new Map([...hashes.files, ...hashFiles(found, entry)].map((file) => [file.name, file]));
+  return loadedCodeOf(entry, { files: [...files.values()], locks: hashes.locks });
 };
 
 const sourceOf = ({ source, encoding }: KeptModule): string | Uint8Array<ArrayBuffer> =>

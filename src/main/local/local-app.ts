@@ -162,7 +162,7 @@ export class LocalApp {
     return {
       load: async (url) => (url === this.#plan.appUrl ? { default: this.#app } : files.load(url)),
       // The process is the user's: nothing watches over its imports.
-      takeLoaded: () => undefined,
+      digest: async () => undefined,
     };
   }
 
