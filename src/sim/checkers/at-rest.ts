@@ -22,9 +22,14 @@ export const unrest = (world: World, facts: Facts): readonly string[] => {
   return problems;
 };
 
-/** It waits for room, and says so, until somebody makes some. */
-const isShortOfRoom = (world: World, facts: Facts, { subject }: GoalRecord): boolean =>
-  subject.kind === "backend" && subject.until !== "gone" && !hasRoomFor(world, facts, subject.tag);
+/** It waits for room, and says so, until somebody makes some; so does a deploy with a part that does. */
+const isShortOfRoom = (world: World, facts: Facts, { subject }: GoalRecord): boolean => {
+  if (subject.kind === "app") {
+    const waiting = subject.parts.flatMap((part) => facts.goal(part) ?? []).filter((part) => part.state === "pending");
+    return waiting.some((part) => isShortOfRoom(world, facts, part));
+  }
+  return subject.kind === "backend" && subject.until !== "gone" && !hasRoomFor(world, facts, subject.tag);
+};
 
 const backendProblems = (world: World, facts: Facts): readonly string[] => {
   if (facts.instance()?.phase !== "running") return [];

@@ -1,7 +1,14 @@
 /** The store's content as a checker reads it: records, parsed, as of the last commit. Omniscient: no delay, no fence. */
 import type { ActorStatus, Assignment, NodeRecord } from "../../model/actor.ts";
 import { type BackendConfig, resolveBackendConfig } from "../../model/backend-config.ts";
-import type { BackendRecord, EndpointRecord, GoalRecord, InstanceRecord, LeaderRecord } from "../../model/records.ts";
+import type {
+  AppRecord,
+  BackendRecord,
+  EndpointRecord,
+  GoalRecord,
+  InstanceRecord,
+  LeaderRecord,
+} from "../../model/records.ts";
 import { keyOf, type SimStore } from "../store/sim-store.ts";
 import type { World } from "../world.ts";
 
@@ -41,6 +48,10 @@ export class Facts {
 
   endpoint(tag: string): EndpointRecord | undefined {
     return this.#one(this.#keys.endpoint(tag));
+  }
+
+  apps(): readonly AppRecord[] {
+    return this.#all(this.#keys.apps);
   }
 
   goal(id: string): GoalRecord | undefined {

@@ -62,6 +62,11 @@ export const checkGoals = (world: World, facts: Facts): void => {
 
   const judge = (goal: GoalRecord, watched: Watched | undefined) => {
     if (goal.aliasOf !== undefined) return;
+    if (goal.subject.kind === "app") {
+      const lacking = goal.subject.parts.filter((part) => (facts.goal(part)?.state ?? "reached") !== "reached");
+      if (lacking.length > 0) world.violate(NAME, `${goal.id} is reached, and ${lacking.join(", ")} is not`);
+      return;
+    }
     if (goal.subject.kind !== "endpoint") {
       if (watched?.wasTrue !== true && !isTrue(goal)) world.violate(NAME, `${goal.id} is reached and never was true`);
       return;

@@ -3,32 +3,21 @@
  * call; folding the calls in the order of their goals gives what must be saved, after every single transaction. Whatever changes in
  * a record without a new goal was nobody's call.
  */
-import { type BackendConfigInput, resolveBackendConfig, UPDATE_KIND } from "../../model/backend-config.ts";
 import type { Call } from "../../model/calls.ts";
 import { GOAL_RESEND_MS } from "../../model/limits.ts";
 import type { BackendRecord, EndpointRecord, GoalRecord } from "../../model/records.ts";
 import { type Commit, keyOf } from "../store/sim-store.ts";
 import type { World } from "../world.ts";
 import { type Facts, isSameJson } from "./facts.ts";
-
-interface Backend {
-  readonly code: unknown;
-  /** Compared with its defaults: saying what is so anyway changes nothing. */
-  readonly config: BackendConfigInput;
-  /** What its code was found to be. The client does not say it: whoever takes its call does. */
-  readonly files: string | undefined;
-  readonly rollout: number;
-  readonly isDeleting: boolean;
-}
-
-type Endpoint = Pick<EndpointRecord, "spec" | "traffic" | "shadows">;
+import { type Expected, type ExpectedBackend, type ExpectedEndpoint, foldSingle, resolved } from "./fold-calls.ts";
+import { foldDeploy } from "./fold-deploy.ts";
 
 const NAME = "history";
 
 /** @param callOf what a client has sent under this goal id. */
 export const checkHistory = (world: World, facts: Facts, callOf: (goalId: string) => Call | undefined): void => {
-  const backends = new Map<string, Backend>();
-  const endpoints = new Map<string, Endpoint>();
+  const expected: Expected = { backends: new Map(), endpoints: new Map(), apps: new Map() };
+  const { backends, endpoints, apps } = expected;
   const opened = new Set<string>();
   /** Backends that have run: from then on createBackend makes nothing else of them. */
   const proven = new Set<string>();
@@ -37,18 +26,19 @@ export const checkHistory = (world: World, facts: Facts, callOf: (goalId: string
     backends.clear();
     proven.clear();
     endpoints.clear();
+    apps.clear();
   };
 
   const apply = (id: string) => {
+    // A part of a deploy: its whole is a call.
+    if (id.includes("#")) return;
     if (opened.has(id)) return world.violate(NAME, `goal ${id} was opened a second time: its call was applied twice`);
     opened.add(id);
     const call = callOf(id);
     if (call === undefined) return world.violate(NAME, `goal ${id} was opened, and nobody has sent such a call`);
-    foldBackend(backends, call, {
-      proven,
-      files: "tag" in call ? facts.backend(call.tag)?.identity?.files : undefined,
-    });
-    foldEndpoint(endpoints, call);
+    const filesOf = (tag: string) => facts.backend(tag)?.identity?.files;
+    if (call.kind === "deploy") foldDeploy(expected, call, filesOf);
+    else foldSingle(expected, call, { proven, filesOf });
   };
 
   const compare = (key: string) => {
@@ -107,94 +97,22 @@ const checkForgotten = (world: World, text: string | undefined): void => {
   }
 };
 
-const keysOfCall = ({ keys }: World, call: Call | undefined): readonly string[] =>
-  call === undefined || !("tag" in call) ? [] : [keys.backend(call.tag), keys.endpoint(call.tag)];
+const keysOfCall = ({ keys }: World, call: Call | undefined): readonly string[] => {
+  if (call?.kind === "deploy") {
+    return [...Object.keys(call.backends).map(keys.backend), ...Object.keys(call.endpoints).map(keys.endpoint)];
+  }
+  return call === undefined || !("tag" in call) ? [] : [keys.backend(call.tag), keys.endpoint(call.tag)];
+};
 
-const backendOf = (record: BackendRecord | undefined): Backend | undefined =>
+const backendOf = (record: BackendRecord | undefined): ExpectedBackend | undefined =>
   record && {
     code: record.code,
     config: record.config,
     files: record.identity?.files,
     rollout: record.rollout,
     isDeleting: record.deleting !== undefined,
+    app: record.app,
   };
 
-const resolved = (backend: Backend | undefined) =>
-  backend && { ...backend, config: resolveBackendConfig(backend.config) };
-
-const endpointOf = (record: EndpointRecord | undefined): Endpoint | undefined =>
-  record && { spec: record.spec, traffic: record.traffic, shadows: record.shadows };
-
-interface Seen {
-  readonly proven: ReadonlySet<string>;
-  /** As saved by the call. */
-  readonly files: string | undefined;
-}
-
-const foldBackend = (backends: Map<string, Backend>, call: Call, { proven, files }: Seen): void => {
-  const known = "tag" in call ? backends.get(call.tag) : undefined;
-  switch (call.kind) {
-    case "createBackend":
-      if (known === undefined || !proven.has(call.tag)) backends.set(call.tag, created(known, call, files));
-      return;
-    case "updateBackendConfig": {
-      if (known === undefined) return;
-      const config = { ...known.config, ...call.config };
-      backends.set(call.tag, { ...known, config, rollout: known.rollout + (rolls(known.config, config) ? 1 : 0) });
-      return;
-    }
-    case "restartBackend":
-      if (known !== undefined) backends.set(call.tag, { ...known, rollout: known.rollout + 1 });
-      return;
-    case "deleteBackend":
-      if (known !== undefined) backends.set(call.tag, { ...known, isDeleting: true });
-      return;
-    default:
-      return;
-  }
-};
-
-/** What never ran may be created as something else. */
-const created = (
-  known: Backend | undefined,
-  call: Extract<Call, { kind: "createBackend" }>,
-  files: string | undefined,
-): Backend => {
-  const wanted = { code: call.code, config: call.config, files, rollout: 1, isDeleting: false };
-  if (known === undefined) return wanted;
-  const { rollout, isDeleting } = known;
-  const isSame = isSameJson(resolved({ ...wanted, rollout, isDeleting }), resolved(known));
-  return isSame ? known : { ...wanted, rollout: rollout + 1 };
-};
-
-const rolls = (before: BackendConfigInput, after: BackendConfigInput): boolean => {
-  const [was, is] = [resolveBackendConfig(before), resolveBackendConfig(after)];
-  return (Object.keys(UPDATE_KIND) as (keyof typeof UPDATE_KIND)[]).some(
-    (field) => UPDATE_KIND[field] === "rolling" && !isSameJson(was[field], is[field]),
-  );
-};
-
-const foldEndpoint = (endpoints: Map<string, Endpoint>, call: Call): void => {
-  const known = "tag" in call ? endpoints.get(call.tag) : undefined;
-  switch (call.kind) {
-    case "createEndpoint":
-      if (known === undefined)
-        endpoints.set(call.tag, { spec: call.spec, traffic: call.traffic, shadows: call.shadows });
-      return;
-    case "deleteEndpoint":
-      endpoints.delete(call.tag);
-      return;
-    case "setTraffic":
-      if (known !== undefined) endpoints.set(call.tag, { ...known, traffic: call.traffic });
-      return;
-    case "shadowTraffic": {
-      if (known === undefined) return;
-      const shadows: Record<string, number> = { ...known.shadows, [call.backend]: call.proportion };
-      if (call.proportion === 0) delete shadows[call.backend];
-      endpoints.set(call.tag, { ...known, shadows });
-      return;
-    }
-    default:
-      return;
-  }
-};
+const endpointOf = (record: EndpointRecord | undefined): ExpectedEndpoint | undefined =>
+  record && { spec: record.spec, traffic: record.traffic, shadows: record.shadows, app: record.app };

@@ -156,6 +156,7 @@ const savedOf = (facts: Facts): unknown => ({
     .backends()
     .map(({ tag, code, config, rollout, deleting }) => ({ tag, code, config, rollout, deleting })),
   endpoints: facts.endpoints().map(({ tag, traffic, shadows }) => ({ tag, traffic, shadows })),
+  apps: facts.apps().map(({ name, backends, endpoints }) => ({ name, backends, endpoints })),
   goals: facts.goals().map(({ id, state }) => ({ id, state })),
   replicas: facts
     .assignments()

@@ -1,7 +1,9 @@
 /** The scenarios that crashes are tried on: together they hold every call and every path of a reconcile. */
+import type { AppBackend } from "../../model/app.ts";
 import type { BackendConfigInput } from "../../model/backend-config.ts";
 import type { CodeRef } from "../../model/code-ref.ts";
-import type { BackendTag, EndpointTag } from "../../model/ids.ts";
+import type { EndpointSpec } from "../../model/endpoint.ts";
+import type { AppName, BackendTag, EndpointTag } from "../../model/ids.ts";
 import type { Step } from "./scenario.ts";
 
 const CODE: CodeRef = { kind: "export", module: "file:///app/code.ts", export: "Thing", args: [] };
@@ -23,16 +25,17 @@ const remove = (tag: string, force = false): Step => ({ kind: "deleteBackend", t
 const endpoint = (tag: string, traffic: Readonly<Record<string, number>>): Step => ({
   kind: "createEndpoint",
   tag: tag as EndpointTag,
-  spec: {
-    route: `/${tag}`,
-    methods: undefined,
-    stripPrefix: false,
-    idempotent: false,
-    timeoutMs: undefined,
-    expose: [],
-  },
+  spec: specOf(tag),
   traffic,
   shadows: {},
+});
+const specOf = (tag: string): EndpointSpec => ({
+  route: `/${tag}`,
+  methods: undefined,
+  stripPrefix: false,
+  idempotent: false,
+  timeoutMs: undefined,
+  expose: [],
 });
 const removeEndpoint = (tag: string): Step => ({ kind: "deleteEndpoint", tag: tag as EndpointTag });
 const traffic = (tag: string, shares: Readonly<Record<string, number>>): Step => ({
@@ -45,6 +48,22 @@ const shadow = (tag: string, backend: string, proportion: number): Step => ({
   tag: tag as EndpointTag,
   backend: backend as BackendTag,
   proportion,
+});
+
+const app = (config: BackendConfigInput = {}, module = "code"): AppBackend => ({
+  code: { kind: "export", module: `file:///app/${module}.ts`, export: "Thing", args: [] },
+  config: { userConfig: QUICK, startTimeoutMs: 1_000, ...config },
+});
+const deploy = (
+  backends: Readonly<Record<string, AppBackend>>,
+  endpoints: Readonly<Record<string, Readonly<Record<string, number>>>>,
+): Step => ({
+  kind: "deploy",
+  app: "app" as AppName,
+  backends,
+  endpoints: Object.fromEntries(
+    Object.entries(endpoints).map(([tag, shares]) => [tag, { spec: specOf(tag), traffic: shares, shadows: {} }]),
+  ),
 });
 
 export const SCENARIOS: Readonly<Record<string, readonly Step[]>> = {
@@ -80,6 +99,16 @@ export const SCENARIOS: Readonly<Record<string, readonly Step[]>> = {
     update("a", { userConfig: { ...QUICK, startMs: 9_000 }, env: { MODEL: "slow" } }),
     update("a", { userConfig: { ...QUICK, drainMs: 9_000 }, env: {}, gracefulShutdownTimeoutMs: 300 }),
     restart("a"),
+  ],
+  "deploying and deploying again": [
+    deploy({ a: app({ numReplicas: 2 }), b: app() }, { e: { a: 1 }, f: { b: 1 } }),
+    traffic("e", { a: 0.9, b: 0.1 }),
+    update("b", { numReplicas: 2 }),
+    deploy({ a: app({ numReplicas: 2 }, "newer"), b: app() }, { e: { a: 1 }, f: { a: 1 } }),
+    deploy({ a: app({ numReplicas: 2, env: { FAIL_START: "1" } }, "newer"), b: app() }, { e: { a: 1 }, f: { a: 1 } }),
+    deploy({ a: app({ numReplicas: 1 }) }, { e: { a: 1 } }),
+    deploy({ a: app({ numReplicas: 1 }), c: app() }, { e: { c: 1 } }),
+    deploy({}, {}),
   ],
   "falling ill and being replaced": [
     create("a", { numReplicas: 2, loopStallLimitMs: 2_000 }),

@@ -2,7 +2,7 @@
 import type { BackendConfigInput } from "../../model/backend-config.ts";
 import type { CodeRef } from "../../model/code-ref.ts";
 import type { EndpointSpec } from "../../model/endpoint.ts";
-import type { BackendTag, EndpointTag } from "../../model/ids.ts";
+import type { AppName, BackendTag, EndpointTag } from "../../model/ids.ts";
 import type { Json } from "../../model/json.ts";
 import type { Behaviour } from "../actors/replica-program.ts";
 import type { SeededRandom } from "../kernel/seeded-random.ts";
@@ -10,6 +10,12 @@ import type { CallBody } from "./clients.ts";
 
 const BACKENDS = ["a", "b", "c", "d"] as readonly string[] as readonly BackendTag[];
 const ENDPOINTS = ["x", "y", "z"] as readonly string[] as readonly EndpointTag[];
+/** Of apps; calls of their own meet them too. */
+const APP_BACKENDS = ["p1", "p2", "p3"] as readonly string[] as readonly BackendTag[];
+const APP_ENDPOINTS = ["px", "py"] as readonly string[] as readonly EndpointTag[];
+const APPS = ["p", "p", "p", "p", "q"] as readonly string[] as readonly AppName[];
+/** Share of calls that are about what apps have. */
+const APP_SHARE = 0.3;
 const codeOf = (module: string): CodeRef => ({
   kind: "export",
   module: `file:///app/${module}.ts`,
@@ -18,18 +24,40 @@ const codeOf = (module: string): CodeRef => ({
 });
 
 export const drawCall = (random: SeededRandom): CallBody => {
-  const tag = random.pick(BACKENDS)!;
-  const endpoint = random.pick(ENDPOINTS)!;
+  const isOfApp = random.chance(APP_SHARE);
+  if (isOfApp && random.chance(0.5)) return drawDeploy(random);
+  const tag = random.pick(isOfApp ? APP_BACKENDS : BACKENDS)!;
+  const endpoint = random.pick(isOfApp ? APP_ENDPOINTS : ENDPOINTS)!;
   const draw = random.number();
   if (draw < 0.14) return { kind: "createBackend", tag, code: drawCode(random), config: drawConfig(random) };
   if (draw < 0.3) return { kind: "updateBackendConfig", tag, config: { numReplicas: 1 + random.below(4) } };
   if (draw < 0.46) return { kind: "updateBackendConfig", tag, config: drawConfig(random) };
   if (draw < 0.52) return { kind: "restartBackend", tag };
   if (draw < 0.6) return { kind: "deleteBackend", tag, force: random.chance(0.3) };
-  if (draw < 0.7) return { kind: "createEndpoint", tag: endpoint, spec: specOf(endpoint), ...drawPolicy(random) };
+  if (draw < 0.7)
+    return { kind: "createEndpoint", tag: endpoint, spec: specOf(endpoint), ...drawPolicy(random, BACKENDS) };
   if (draw < 0.75) return { kind: "deleteEndpoint", tag: endpoint };
-  if (draw < 0.92) return { kind: "setTraffic", tag: endpoint, traffic: drawPolicy(random).traffic };
+  if (draw < 0.92)
+    return {
+      kind: "setTraffic",
+      tag: endpoint,
+      traffic: drawPolicy(random, isOfApp ? APP_BACKENDS : BACKENDS).traffic,
+    };
   return { kind: "shadowTraffic", tag: endpoint, backend: tag, proportion: random.pick([0, 0.1, 0.5])! };
+};
+
+const drawDeploy = (random: SeededRandom): CallBody => {
+  const backends = APP_BACKENDS.filter(() => random.chance(0.75));
+  const some = backends.length === 0 ? APP_BACKENDS : backends;
+  const endpoints = APP_ENDPOINTS.filter(() => random.chance(0.7));
+  return {
+    kind: "deploy",
+    app: random.pick(APPS)!,
+    backends: Object.fromEntries(
+      backends.map((tag) => [tag, { code: drawCode(random), config: random.chance(0.5) ? {} : drawConfig(random) }]),
+    ),
+    endpoints: Object.fromEntries(endpoints.map((tag) => [tag, { spec: specOf(tag), ...drawPolicy(random, some) }])),
+  };
 };
 
 const drawCode = (random: SeededRandom): CodeRef => codeOf(random.pick(["code", "code", "code", "broken"])!);
@@ -59,11 +87,11 @@ const drawEnv = (random: SeededRandom): Readonly<Record<string, string>> => ({
   MODEL: String(random.below(3)),
 });
 
-const drawPolicy = (random: SeededRandom) => {
-  const [first, second] = [random.pick(BACKENDS)!, random.pick(BACKENDS)!];
+const drawPolicy = (random: SeededRandom, backends: readonly BackendTag[]) => {
+  const [first, second] = [random.pick(backends)!, random.pick(backends)!];
   const share = random.pick([0.1, 0.5, 0.9])!;
   const traffic: Record<string, number> = first === second ? { [first]: 1 } : { [first]: share, [second]: 1 - share };
-  const shadows: Record<string, number> = random.chance(0.2) ? { [random.pick(BACKENDS)!]: 0.2 } : {};
+  const shadows: Record<string, number> = random.chance(0.2) ? { [random.pick(backends)!]: 0.2 } : {};
   return { traffic, shadows };
 };
 
