@@ -61,13 +61,14 @@ it("kills a replica that does not finish its drain in time", async () => {
   expect(world.isAlive(pid!)).toBe(false);
 });
 
-it("kills at once what is to be killed, and what has no record", async () => {
+it("kills at once what is to be killed; what has no record is drained, and killed when its time is over", async () => {
   await world.assign("b#1", { config: { userConfig: "stubborn" } });
-  await world.assign("b#2", { config: { userConfig: "stubborn" } });
+  await world.assign("b#2", { config: { userConfig: "stubborn", gracefulShutdownTimeoutMs: 300 } });
   const first = await world.untilStatus("b#1", (status) => status.state === "ready");
   const second = await world.untilStatus("b#2", (status) => status.state === "ready");
   await world.assign("b#1", { intent: { kind: "kill" } });
   await world.unassign("b#2");
+  await world.untilStatus("b#2", (status) => status.state === "draining");
   await world.untilStatus("b#1", (status) => status.state === "exited");
   await until("both are dead", () => !world.isAlive(first.pid!) && !world.isAlive(second.pid!));
 });
