@@ -24,7 +24,7 @@ maitred start --metrics-port ${DEFAULT_METRICS.port}          # or run; --metric
 curl http://${DEFAULT_METRICS.host}:${DEFAULT_METRICS.port}/metrics
 \`\`\`
 
-Off unless asked for. The agent answers for its whole node, in the Prometheus text format 0.0.4, on a listener of its own; \`maitred status\` says where. Port 0 takes a free one; a port in
+Off unless asked for. The agent answers for its whole node, in the Prometheus text format 0.0.4, on a listener of its own; \`maitred status\` says where. Each start asks anew. Port 0 takes a free one; a port in
 use is a failed start. A loopback address needs no token; any other needs that of the instance (\`authorization: Bearer …\`, the file \`token\` of the state folder). Everything is counted
 whether it is scraped or not, for at most 1 µs a request in all processes together.
 

@@ -197,7 +197,9 @@ class SocketLink implements ProcessLink {
 
   #tellCounts(): void {
     if (this.#state !== "up" || this.#events.onCollect === undefined) return;
-    this.#write({ kind: "metrics", snapshot: this.#events.onCollect() });
+    const line = encodeLine({ kind: "metrics", snapshot: this.#events.onCollect() });
+    // The agent would cut the link; so it hears nothing, and says that this process is silent.
+    if (Buffer.byteLength(line) <= MAX_LINK_LINE_BYTES) this.#socket?.write(line);
   }
 
   /** What the agent must know waits for its welcome; the rest is news of a moment that has passed. */

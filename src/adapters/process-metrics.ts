@@ -2,7 +2,9 @@
 import type { Meters } from "../core/metrics/meters.ts";
 import type { MetricsSnapshot, ProcessUsage } from "../model/metrics.ts";
 
-export const snapshotOf = (meters: Meters): MetricsSnapshot => ({
+/** @param life of these meters, when this process has others too; default: that of the process. */
+export const snapshotOf = (meters: Meters, life = String(Math.round(performance.timeOrigin))): MetricsSnapshot => ({
+  life,
   startedAt: Math.round(performance.timeOrigin),
   usage: usage(),
   samples: meters.samples(),

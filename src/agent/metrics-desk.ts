@@ -158,11 +158,12 @@ export class MetricsDesk {
   #processSamples(speaking: readonly Peer[], own: MetricsSnapshot): Samples {
     const { ownName, processes, info } = this.#parts;
     const meters = new Meters();
-    const programs = [...this.#peers.values()].filter(({ kind }) => kind === "program");
+    const peers = [...this.#peers.values()];
+    const programs = new Set(peers.filter(({ kind }) => kind === "program").map(({ name }) => name));
     const snapshots = new Map(speaking.map(({ name, snapshot }) => [name, snapshot]));
     const all: readonly LivingProcess[] = [
       ...processes(),
-      ...programs.map(({ name, kind }) => ({ name, kind, incarnation: undefined })),
+      ...Array.from(programs, (name) => ({ name, kind: "program", incarnation: undefined }) as const),
     ];
     meters.gauges((write) => {
       const one = (process: LivingProcess, snapshot: MetricsSnapshot | undefined) => {

@@ -48,8 +48,10 @@ const connect = ({ runDir, instanceId, clock, random }: ProgramHandlesOptions) =
   const link = openAgentLink({ runDir, instanceId, role: "client" });
   const identity = { instanceId, peer: `program ${process.pid}`, kind: "program", follow: "used" } as const;
   const meters = new Meters();
+  // A program may have several connections.
+  const life = random.id();
   const started = startProcessRouter({ clock, random, log: SILENT, leader: () => link.leader(), meters }, identity);
-  link.start({ onLeader: () => started.leaderChanged(), onCollect: () => snapshotOf(meters) });
+  link.start({ onLeader: () => started.leaderChanged(), onCollect: () => snapshotOf(meters, life) });
   link.unref();
   return { link, process: started };
 };

@@ -311,8 +311,8 @@ export const DEFAULT_BATCH_WAIT_TIMEOUT_MS = 0;
 export const MAX_METRIC_NAMES = 1_000;
 /** Series of one metric that an agent keeps of processes that are gone; those that no process has added to for longest are forgotten. */
 export const MAX_KEPT_SERIES = 500;
-/** A scrape waits this long for the node's processes: far above a turn of a busy event loop, far below a scraper's patience of 10 s. */
-export const METRICS_WAIT_MS = 250;
+/** A scrape waits this long for the node's processes: above a turn of an overloaded event loop, far below a scraper's patience of 10 s. */
+export const METRICS_WAIT_MS = 1_000;
 /** Scrapers' connections of a node; a Prometheus pair with a person beside it are three. */
 export const MAX_METRICS_CONNECTIONS = 32;
 /** A scraper that has not sent its request or not read its answer for this long is cut off. */

@@ -239,7 +239,9 @@ export type Samples = { readonly [N in MetricName]?: readonly Sample[] };
 
 /** What a process says of itself when it is asked. */
 export interface MetricsSnapshot {
-  /** Timestamp of its start: with its name it tells this process from the one before it. */
+  /** With its name it tells whoever counts from the one before it, and from others in the same process. No spaces. */
+  readonly life: string;
+  /** Timestamp of the process's start. */
   readonly startedAt: number;
   readonly usage: ProcessUsage;
   /** All since its start. */
@@ -256,7 +258,7 @@ export interface ProcessUsage {
 /** Where a node answers scrapes when that is asked for and nothing else is said; 9464 is registered for Prometheus exporters of programs. */
 export const DEFAULT_METRICS = { host: "127.0.0.1", port: 9464 } as const;
 
-/** A process in one life: its name and the timestamp of its start. */
+/** Whoever counts, in one life: `name life`. */
 export type LifeKey = string;
 
 /** What an agent has added up, for the next one. JSON. */

@@ -128,10 +128,9 @@ export class HeadReader {
     }
     const kept = connection === undefined ? headers : withoutNamed(headers, connection);
     const hasBody = isChunked || (bodyBytes !== undefined && bodyBytes > 0);
-    const rest = { kind: "head", host, hasBody, bodyBytes, requestId, callMethod, shardKey } as const;
-    if (!isTraced) return { ...rest, headers: kept, trace: undefined };
-    const trace = traceOf(kept);
-    return { ...rest, headers: withTrace(kept, trace), trace };
+    const trace = isTraced ? traceOf(kept) : undefined;
+    const told = isTraced ? withTrace(kept, trace) : kept;
+    return { kind: "head", headers: told, host, hasBody, bodyBytes, requestId, callMethod, shardKey, trace };
   }
 
   #nameOf(raw: string): KnownName {

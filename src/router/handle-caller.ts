@@ -194,11 +194,12 @@ class EndpointCaller implements HandleCaller {
   #common(
     options: CallOptions,
     surrounding: SurroundingQuery | undefined,
-    more: Pick<CommonFields, "requestId" | "trace">,
+    { requestId, trace }: Pick<CommonFields, "requestId" | "trace">,
   ): CommonFields {
     return {
       endpoint: this.#endpoint,
-      ...more,
+      requestId,
+      trace,
       shardKey: options.shardKey,
       timeoutMs: options.timeoutMs,
       notAfter: surrounding?.deadline,

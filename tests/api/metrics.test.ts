@@ -1,9 +1,12 @@
 /** The metrics of a running instance: every stage counts, the numbers add up, and what dies, hangs or floods cannot spoil them. */
+import { readFileSync } from "node:fs";
 import { beforeAll, describe, expect, test } from "vitest";
 import { backend } from "../../src/index.ts";
 import { ADMIN_NAME, DOOR_NAME, METRIC_NAMES, metricInfo, NO_NAME } from "../../src/model/metrics.ts";
+import { stateFiles } from "../../src/model/places.ts";
 import type { Counted } from "../fixtures/apps/counted.ts";
 import { processesOf, theOne } from "../harness/census.ts";
+import { expectRefusal, maitred } from "../harness/command.ts";
 import { fixture } from "../harness/echo.ts";
 import type { Scrape } from "../harness/exposition.ts";
 import { ask } from "../harness/http.ts";
@@ -145,6 +148,14 @@ test("handles of a program count for it; refused, waiting and turned away querie
   expect(now.sum("maitred_process_up", { kind: "program" })).toBe(1);
   expect(now.sum("maitred_replica_limit", of)).toBe(1);
   expect(now.sum("maitred_router_waiting", of)).toBe(0);
+
+  // A program tells what it has counted when it closes its connection.
+  const other = await lab().connect(instance.name);
+  expect(await other.getHandle<typeof Counted>("narrow").double(3)).toBe(6);
+  await other.close();
+  const byPrograms = (seen: Scrape) => seen.sum("maitred_router_sent_total", { ...of, from: "program" });
+  await waits("its last word has come", (seen) => byPrograms(seen) === 2);
+  expect((await fullScrape(url)).sum("maitred_process_up", { kind: "program" })).toBe(1);
 });
 
 test("a batch says why it was started, and what a replica told last is kept when it has gone", async () => {
@@ -225,7 +236,7 @@ describe("what does not answer", () => {
     )!;
     kill(pid ?? 0, "SIGSTOP");
     try {
-      for (const _ of [1, 2, 3]) {
+      for (const _ of [1, 2]) {
         const now = await fullScrape(url, [name]);
         expect(now.sum("maitred_process_up", { process: name })).toBe(0);
         expect(now.values("maitred_replica_limit", "process")).not.toContain(name);
@@ -262,3 +273,19 @@ describe("what does not answer", () => {
     expect(await metricsUrlOf(instance)).toBe(url);
   }, 30_000);
 });
+
+test("the command line asks for metrics, says where they are, and beyond loopback wants the token", async () => {
+  const name = lab().name("exposed");
+  const start = ["start", "--instance", name, "--port", "0", "--metrics-host", "0.0.0.0", "--metrics-port"];
+  const { stateDir } = (await maitred([...start, "0", "--json"])).json<{ stateDir: string }>();
+  const status = await maitred(["status", "--instance", name]);
+  const [, exposed = ""] = /^metrics (http:\/\/127\.0\.0\.1:\d+\/metrics)$/m.exec(status.stdout) ?? [];
+  const token = readFileSync(stateFiles(stateDir).token, "utf8").trim();
+  expect((await ask(exposed)).status).toBe(401);
+  const found = await scrape(exposed, { headers: { authorization: `Bearer ${token}` } });
+  expect(found.metrics.get("maitred_info")?.samples).toMatchObject([{ labels: { instance: name, node: "local" } }]);
+
+  const other = await maitred([...start, "1"]);
+  expect(expectRefusal(other, { status: 1, code: "instance-exists" })).toContain("--metrics-port 1 (it has ");
+  expect(await maitred(["shutdown", "--instance", name, "--yes"])).toMatchObject({ status: 0 });
+}, 30_000);

@@ -84,6 +84,7 @@ const openLab = (): Lab => {
     MAITRED_INSTANCE: undefined,
     MAITRED_STATE_DIR: undefined,
     MAITRED_FAULT: undefined,
+    MAITRED_METRICS_PORT: undefined,
     PORT: undefined,
     HOST: undefined,
   });

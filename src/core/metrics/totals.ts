@@ -16,8 +16,7 @@ import {
 } from "../../model/metrics.ts";
 import { boundedValues, keyOf } from "./meters.ts";
 
-export const lifeKeyOf = (name: string, { startedAt }: Pick<MetricsSnapshot, "startedAt">): LifeKey =>
-  `${name} ${startedAt}`;
+export const lifeKeyOf = (name: string, { life }: Pick<MetricsSnapshot, "life">): LifeKey => `${name} ${life}`;
 
 /** Another one when a metric changes its labels or buckets. */
 const VERSION = 1;

@@ -38,7 +38,7 @@ export const runAgent = (world: World, node: SimNode, process: SimProcess, launc
       sockets: node.listenSockets(),
       entries: ENTRIES,
       meters,
-      snapshot: () => ({ startedAt: 0, usage: NO_USAGE, samples: meters.samples() }),
+      snapshot: () => ({ life: "1", startedAt: 0, usage: NO_USAGE, samples: meters.samples() }),
       metricsServer: { listen: () => Promise.reject(new ServeError("port-in-use", "nobody scrapes a simulation")) },
       probes: simProbes({ ...files, random: random.fork(`code of ${process.facts.name}`) }),
       keptCode: simKeptCode(files),
