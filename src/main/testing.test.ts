@@ -85,6 +85,22 @@ describe("localHandle", () => {
     expect(() => localHandle(Counter, { args: [1n as unknown as number] })).toThrow(/args\[0\] is a bigint/);
   });
 
+  test("gives reconfigure its userConfig as JSON, as an instance does", async () => {
+    class Configured {
+      #config: unknown;
+      reconfigure(config: { readonly at: unknown; readonly list: number[] }) {
+        this.#config = config;
+      }
+      config() {
+        return this.#config;
+      }
+    }
+    const userConfig = { at: new Date(0), list: [1] };
+    await using handle = localHandle(new Configured(), { config: { userConfig } });
+    userConfig.list.push(2);
+    expect(await handle.config()).toEqual({ at: "1970-01-01T00:00:00.000Z", list: [1] });
+  });
+
   test("of a function calls it as a door, of a module its functions, of a fetch app its routes", async () => {
     const hello = async (request: ServeRequest<{ name: string }>) => `hello ${(await request.json()).name}`;
     expect(await localHandle(hello)({ name: "Ada" })).toBe("hello Ada");

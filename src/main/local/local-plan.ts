@@ -47,6 +47,8 @@ export function planLocal(app: App, folder: string): LocalPlan {
   const { backends, endpoints } = planApp({ url: appUrl, defaultExport: app });
   const planned = backends.map(({ tag, code, config }): LocalBackendPlan => {
     refuseUnknownFields(tag, config as object);
+    // Saved as JSON in an instance: what that makes of a Date or a Map is what the code gets here too.
+    const saved = JSON.parse(JSON.stringify(config)) as BackendConfigInput;
     const { module, export: name = "default", args = [], appBackend } = code;
     return {
       tag: tag as BackendTag,
@@ -54,7 +56,7 @@ export function planLocal(app: App, folder: string): LocalPlan {
         appBackend === undefined
           ? { kind: "export", module, export: name, args }
           : { kind: "app", module, backend: appBackend as BackendTag, args },
-      config: resolveBackendConfig(config as BackendConfigInput),
+      config: resolveBackendConfig(saved),
     };
   });
   const view = applyAll([
