@@ -60,6 +60,12 @@ export interface BackendStatus {
   readonly replicas: { readonly wanted: number; readonly running: number };
   /** The newest goal of this backend while it is kept. */
   readonly goal: Goal | undefined;
+  /** SHA-256 of the code that it was created or last deployed with: its files, the lock file, args, nodeArgs and codeVersion. */
+  readonly digest?: string | undefined;
+  /** What its replicas load when they start: the files that were kept then, or (`maitred run`) what lies in the folder by now. */
+  readonly codeFrom?: "kept" | "folder" | undefined;
+  /** Which of its replicas run other code than that, one sentence each; absent when none does. */
+  readonly drift?: readonly string[] | undefined;
 }
 
 export interface EndpointStatus {

@@ -181,7 +181,13 @@ test("replicas load the folder as it is when they start, and status names those 
   const status = async () => (await maitred(["status", "--json", "--instance", name])).json<Status>();
   const replica = async () =>
     (await status()).processes.find(({ kind, state }) => kind === "replica" && state === "ready");
-  expect((await status()).backends).toMatchObject([{ codeFrom: "folder", digest: (await replica())?.loadedDigest }]);
+  // A replica says what it has loaded a moment after it is ready.
+  const loaded = await waitFor(
+    "it says what it has loaded",
+    async () => (await replica())?.loadedDigest,
+    START_DEADLINE_MS,
+  );
+  expect((await status()).backends).toMatchObject([{ codeFrom: "folder", digest: loaded }]);
   expect((await status()).backends[0]).not.toHaveProperty("drift");
 
   folder.write({ "word.ts": 'export const word = "after";' });
@@ -191,7 +197,8 @@ test("replicas load the folder as it is when they start, and status names those 
   expect(await ask(url)).toMatchObject({ text: "after" });
   const sentence =
     /replica app#\d+ runs other code \((\w{8})\) than app was created with \((\w{8})\): the folder has changed since\./;
-  expect((await status()).backends[0]?.drift).toEqual([expect.stringMatching(sentence)]);
+  const drift = await waitFor("status names it", async () => (await status()).backends[0]?.drift, START_DEADLINE_MS);
+  expect(drift).toEqual([expect.stringMatching(sentence)]);
   const shown = (await maitred(["status", "--instance", name])).stdout;
   expect(shown).toMatch(sentence);
   expect(shown).toMatch(/app +1\/1 +\w{8} in folder +reached/);

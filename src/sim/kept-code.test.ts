@@ -1,0 +1,53 @@
+/** Kept code over hours of a simulated instance: what a node holds is what its backends need, and no more. */
+import { expect, test } from "vitest";
+import { createBackend, deleteBackend, restart } from "../../tests/harness/calls.ts";
+import { CODE_GRACE_MS, CODE_SWEEP_INTERVAL_MS } from "../model/code-limits.ts";
+import { stateFiles } from "../model/places.ts";
+import { watchOver } from "./checkers/checkers.ts";
+import { NO_CRASHES } from "./kernel/effects.ts";
+import { Clients } from "./swarm/clients.ts";
+import { World } from "./world.ts";
+
+const START_MS = 10_000;
+
+test("code of deleted backends goes, that of others stays through restarts, edits of their files and an agent's death", async () => {
+  const world = new World({ seed: "kept code", nodes: 1, effects: NO_CRASHES });
+  const clients = new Clients(world, 0);
+  const facts = watchOver(world, (id) => clients.callOf(id));
+  const [node] = world.nodes;
+  const kept = () => node!.disk.paths(stateFiles(node!.stateDir).code).length;
+  const call = async (body: Parameters<Clients["send"]>[0]) => {
+    const answer = clients.send(body, "never");
+    await world.run(START_MS);
+    expect(await answer).toMatchObject({ kind: "goal" });
+  };
+
+  world.start();
+  await world.run(START_MS);
+  for (const tag of ["a", "b", "c"]) {
+    await call(createBackend(tag));
+    // Each in its own edition of the files.
+    await world.run(CODE_SWEEP_INTERVAL_MS);
+  }
+  // No node has so much: its code is named in the store alone.
+  await call(createBackend("waits", { resources: { cpu: 1_000 } }));
+  expect(facts.replicasOf("waits")).toEqual([]);
+  expect(kept()).toBe(4);
+  await call(deleteBackend("b"));
+  node!.ofKind("agent")[0]!.end({ code: undefined, signal: "SIGKILL" });
+  await world.run(CODE_GRACE_MS - START_MS);
+  expect(kept()).toBe(4);
+  await world.run(START_MS + CODE_SWEEP_INTERVAL_MS);
+  expect(kept()).toBe(3);
+
+  await call(restart("a"));
+  await world.run(2 * CODE_GRACE_MS);
+  expect(kept()).toBe(3);
+  await call(deleteBackend("a"));
+  await call(deleteBackend("c"));
+  await call(deleteBackend("waits"));
+  await world.run(CODE_GRACE_MS + CODE_SWEEP_INTERVAL_MS);
+  expect(kept()).toBe(0);
+  expect(facts.backends()).toEqual([]);
+  expect(world.violation).toBeUndefined();
+}, 60_000);
