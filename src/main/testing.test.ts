@@ -95,10 +95,12 @@ describe("localHandle", () => {
         return this.#config;
       }
     }
-    const userConfig = { at: new Date(0), list: [1] };
+    const userConfig = { at: null, list: [1] };
     await using handle = localHandle(new Configured(), { config: { userConfig } });
     userConfig.list.push(2);
-    expect(await handle.config()).toEqual({ at: "1970-01-01T00:00:00.000Z", list: [1] });
+    expect(await handle.config()).toEqual({ at: null, list: [1] });
+    const dated = { config: { userConfig: { at: new Date(0), list: [] } } };
+    expect(() => localHandle(new Configured(), dated)).toThrow(/userConfig\.at is a Date/);
   });
 
   test("of a function calls it as a door, of a module its functions, of a fetch app its routes", async () => {

@@ -47,7 +47,7 @@ export function planLocal(app: App, folder: string): LocalPlan {
   const { backends, endpoints } = planApp({ url: appUrl, defaultExport: app });
   const planned = backends.map(({ tag, code, config }): LocalBackendPlan => {
     refuseUnknownFields(tag, config as object);
-    // Saved as JSON in an instance: what that makes of a Date or a Map is what the code gets here too.
+    // A copy, as of what is saved in an instance.
     const saved = JSON.parse(JSON.stringify(config)) as BackendConfigInput;
     const { module, export: name = "default", args = [], appBackend } = code;
     return {
