@@ -2,6 +2,8 @@
  * What calls promise that make something new, and every way to wait for a goal, through the client library on real processes. The
  * suite runs on a healthy instance and on one whose controller dies after half of its saves: the results are the same.
  */
+import { rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { backend } from "../../src/index.ts";
 import type { Model, ModelOptions } from "../fixtures/apps/model.ts";
@@ -92,26 +94,31 @@ export const describeChanges = (options: Pick<StartInLab, "env">): void => {
   describe("wait", () => {
     test("a timeout ends the wait with goal-pending and its goal id, and the goal goes on", async () => {
       const { client } = instance;
-      const slow = model("slow", { startDelayMs: 1_500 });
+      const gate = join(lab().folder("gates"), "slow");
+      const slow = model("slow", { startsWith: gate });
       const wait = { timeoutMs: 200, goalId: "create-slow" };
       const create = () => client.createBackend("slow", slow, undefined, wait);
       // No controller may have answered in so short a time: then nothing is known of the change, and repeating it is safe.
       const error = await expectError(repeatUnlessAnswered(create), "goal-pending");
       expect(error.details).toMatchObject({ goalId: "create-slow" });
+      writeFileSync(gate, "");
       expect(await client.waitForGoal("create-slow")).toMatchObject({ id: "create-slow", state: "reached" });
       expect(await replicasOf("slow")).toHaveLength(1);
     });
 
     test('"saved" answers at once with a pending goal', async () => {
-      const slow = model("saved", { startDelayMs: 1_000 });
+      const gate = join(lab().folder("gates"), "saved");
+      const slow = model("saved", { startsWith: gate });
       const goal = await instance.client.createBackend("saved", slow, undefined, { wait: "saved" });
       expect(goal.state).toBe("pending");
+      writeFileSync(gate, "");
       expect(await instance.client.waitForGoal(goal.id)).toMatchObject({ state: "reached" });
     });
 
     test("an aborted signal ends the wait and not the goal", async () => {
       const { client } = instance;
-      const slow = model("aborted", { startDelayMs: 1_000 });
+      const gate = join(lab().folder("gates"), "aborted");
+      const slow = model("aborted", { startsWith: gate });
       const leaving = new AbortController();
       const wait = { goalId: "create-aborted", signal: leaving.signal };
       const aborted = expect(client.createBackend("aborted", slow, undefined, wait)).rejects.toThrow();
@@ -119,6 +126,7 @@ export const describeChanges = (options: Pick<StartInLab, "env">): void => {
       await waitFor("the call is saved", isSaved, SAVED_DEADLINE_MS);
       leaving.abort();
       await aborted;
+      writeFileSync(gate, "");
       expect(await client.waitForGoal("create-aborted")).toMatchObject({ state: "reached" });
     });
 
@@ -128,7 +136,10 @@ export const describeChanges = (options: Pick<StartInLab, "env">): void => {
 
     test("a newer change supersedes a pending one, and sending the older one again does not undo it", async () => {
       const { client } = instance;
-      await client.createBackend("super", model("super", { startDelayMs: 1_500 }));
+      const gate = join(lab().folder("gates"), "super");
+      writeFileSync(gate, "");
+      await client.createBackend("super", model("super", { startsWith: gate }));
+      rmSync(gate); // a second replica would never be ready
       const older = { goalId: "super-older" };
       const grow = client.updateBackendConfig("super", { numReplicas: 2 }, older);
       const superseded = expectError(grow, "goal-superseded");

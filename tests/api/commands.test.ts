@@ -1,4 +1,6 @@
 /** The command line against a detached instance: what each command prints and the status it exits with. */
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import type { Status } from "../../src/model/status.ts";
 import { type CommandResult, expectRefusal, maitred, spawnMaitred } from "../harness/command.ts";
@@ -77,12 +79,15 @@ describe("changes", () => {
   });
 
   test("a goal is given its id, found again and waited for", async () => {
-    const slow = ["backend", "create", "slow", MODEL, "--args", '["slow", {"startDelayMs": 1500}]', "--goal", "slow-1"];
+    const gate = join(lab().folder("gates"), "slow");
+    const args = JSON.stringify(["slow", { startsWith: gate }]);
+    const slow = ["backend", "create", "slow", MODEL, "--args", args, "--goal", "slow-1"];
     const pending = await maitred([...slow, "--timeout", "100ms", "--json"]);
     expect(pending).toMatchObject({ status: 3, stdout: "" });
     expect(JSON.parse(pending.stderr)).toMatchObject({ error: { code: "goal-pending" } });
     const again = await maitred([...slow, "--no-wait", "--json"]);
     expect(again.json()).toMatchObject({ id: "slow-1" });
+    writeFileSync(gate, "");
     const reached = await maitred(["goal", "wait", "slow-1", "--json"]);
     expect(reached.json()).toMatchObject({ id: "slow-1", state: "reached" });
     expectRefusal(await maitred(["goal", "wait", "never-drawn"]), { status: 1, code: "goal-unknown" });

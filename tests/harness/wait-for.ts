@@ -3,8 +3,11 @@
  * `healed` is the same for promises with a time limit: the limit times SLACK is the deadline, and what it took is printed.
  */
 
-/** Two cores shared with other test files: a promise of 1 s is waited for up to 3 s. */
-const SLACK = 3;
+/**
+ * Two cores shared with other test files, and perhaps with other work: a promise of 1 s is waited for up to 10 s, and what it took is
+ * printed. How long something took proves nothing on a busy machine; that it happens does.
+ */
+const SLACK = 10;
 const LOOK_INTERVAL_MS = 20;
 
 type Found<T> = Exclude<T, undefined | false>;
