@@ -12,12 +12,11 @@ import type { Call } from "../../src/model/calls.ts";
 import type { BackendTag, EndpointTag, GoalId, InstanceId, InstanceName } from "../../src/model/ids.ts";
 import { stateFiles } from "../../src/model/places.ts";
 import type { Clock } from "../../src/ports/clock.ts";
-import type { CodeProbe } from "../../src/ports/code-probe.ts";
 import type { Log } from "../../src/ports/log.ts";
 import type { Store } from "../../src/ports/store.ts";
 import { waitFor } from "../../tests/harness/wait-for.ts";
 import type { Bench } from "../comparison.ts";
-import { NODE, SimAgent } from "./sim-agent.ts";
+import { NODE, probed, SimAgent } from "./sim-agent.ts";
 
 export const INSTANCE = "bench" as InstanceName;
 export const INSTANCE_ID = "bench-id" as InstanceId;
@@ -82,24 +81,12 @@ const makeSeed = async (stateDir: string, size: number): Promise<void> => {
   await store.close();
 };
 
-/** No files are read here: the rows are about calls, not about code. */
-const anyCode: CodeProbe = {
-  probe: async ({ module, targets }) => ({
-    kind: "loaded",
-    code: { files: `files of ${module}`, entry: module },
-    targets: targets.map(() => ({
-      kind: "possible",
-      offers: { door: "function", methods: [], batches: "no", reconfigures: "no" },
-    })),
-  }),
-};
-
 export const controllerPorts = (store: Store, clock: Clock): ControllerPorts => ({
   store,
   clock,
   log: silent,
   meters: new Meters(),
-  probe: anyCode,
+  probe: { probe: async (order) => probed(order) },
   faults: { point: () => {} },
 });
 

@@ -11,6 +11,7 @@ import { keysOf } from "../../src/model/keys.ts";
 import { MAX_STATUS_ROWS_PER_TXN } from "../../src/model/limits.ts";
 import type { Leader, ToAgent } from "../../src/model/link-messages.ts";
 import { runFiles, stateFiles } from "../../src/model/places.ts";
+import type { ProbeAnswer, ProbeOrder } from "../../src/model/probe.ts";
 import { LEASE_RENEW_INTERVAL_MS, LEASE_TTL_MS } from "../../src/model/store-limits.ts";
 import type { Clock, Timer } from "../../src/ports/clock.ts";
 import type { LinkServer, ServerLink } from "../../src/ports/link-server.ts";
@@ -173,6 +174,7 @@ export class SimAgent {
       link.send({ kind: "welcome", leader: this.#leader, instanceId });
     }
     if (message.kind === "committed") this.store.nudge();
+    if (message.kind === "probe") link.send({ kind: "probed", id: message.id, answer: probed(message.order) });
     if (message.kind !== "leading") return;
     this.#leader = message.leader;
     onLeader?.(message.leader);
@@ -183,6 +185,16 @@ export class SimAgent {
     for (const link of this.#controllers) link.send({ kind: "committed" });
   }
 }
+
+/** No files are read: the rows are about calls, not about code. */
+export const probed = ({ module, targets }: ProbeOrder): ProbeAnswer => ({
+  kind: "loaded",
+  code: { files: `files of ${module}`, entry: module },
+  targets: targets.map(() => ({
+    kind: "possible",
+    offers: { door: "function", methods: [], batches: "no", reconfigures: "no" },
+  })),
+});
 
 const rowOf = ({ actor, node, spec, intent, configRevision }: Assignment): ActorStatus => ({
   actor,

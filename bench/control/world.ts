@@ -114,7 +114,7 @@ export class ControlWorld {
       handle: () => assert(false, "nobody calls"),
       modules: { load: () => Promise.reject(new Error("nobody deploys")) },
       disconnect: async () => {},
-      untilGone: async () => {},
+      untilGone: async () => "told to end",
       owned: false,
     });
     this.#closers.push(() => client.close());

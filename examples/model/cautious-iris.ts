@@ -53,6 +53,14 @@ export class CautiousIris {
     return Float32Array.from(SPECIES, (name) => probabilities[name]);
   }
 
+  /** The species by how likely they are. A stream may also be handed out later. */
+  async ranking(lengthsCm: number[]): Promise<AsyncIterable<Species>> {
+    const guesses = this.guesses(lengthsCm);
+    return (async function* () {
+      for await (const { species } of guesses) yield species;
+    })();
+  }
+
   /** What a generator yields is a stream: the caller gets the first guess before the last is made. */
   async *guesses(lengthsCm: number[]): AsyncGenerator<{ species: Species; probability: number }> {
     const { probabilities } = await this.#iris.predict(lengthsCm);

@@ -35,12 +35,19 @@ console.log("HTTP", response.status, await response.json());
 const iris = client.getHandle<typeof CautiousIris>("iris");
 console.log("method", (await iris.predict(setosa)).species);
 console.log("door", (await iris({ features: setosa })).version.startsWith("iris:"));
+// A canary: about a tenth of the queries. One key always goes the same way.
+const versions = await Promise.all(Array.from({ length: 200 }, async () => (await iris({ features: setosa })).version));
+console.log("canary", new Set(versions).size, versions.filter((version) => version === "iris:v2").length < 100);
+const byKey = Array.from({ length: 20 }, async () => (await iris.options({ shardKey: "user-7" })(setosa)).version);
+console.log("one key", new Set(await Promise.all(byKey)).size);
 const bare = await iris.options({ shardKey: "user-7", timeoutMs: 2_000 }).probabilities(new Float32Array(setosa));
 console.log("typed array", bare.length);
 for await (const { species, probability } of iris.guesses(setosa)) {
   console.log("stream", species);
   if (probability > 0.5) break; // cancels it, down to the replica
 }
+for await (const species of iris.ranking(setosa)) console.log("ranked", species);
+iris.guesses(setosa).cancel(); // a stream that nobody reads is let go
 console.log("untyped", typeof (await client.getHandle("iris").invoke("predict", [setosa])));
 
 // A new userConfig reaches running replicas; none is restarted.

@@ -1,4 +1,5 @@
 /** The edge's limits on time and number, with raw sockets: slow, silent, idle, too many, and those that go on after a refusal. */
+import { readFileSync } from "node:fs";
 import { afterAll, afterEach, describe, expect, test } from "vitest";
 import { ProxyLab, type ProxyWish } from "../../tests/harness/proxy-lab.ts";
 import { RawHttp } from "../../tests/harness/raw-http.ts";
@@ -92,6 +93,20 @@ describe("a connection", () => {
     expect(waiting.isClosed).toBe(false);
     gate.resolve("late");
     expect((await waiting.answers())[0]).toMatchObject({ status: 200, body: "late" });
+  });
+
+  // Elsewhere there is no such file to read.
+  test.runIf(process.platform === "linux")("whose client vanishes is asked for by the kernel", async () => {
+    const { url } = await serve({ tcpProbeAfterMs: 5_000 });
+    const raw = open(url).send(GET);
+    await raw.answers();
+    const hex = (port: number | undefined) => (port ?? 0).toString(16).toUpperCase().padStart(4, "0");
+    const [local, remote] = [hex(Number(new URL(url).port)), hex(raw.socket.localPort)];
+    const line = readFileSync("/proc/net/tcp", "utf8")
+      .split("\n")
+      .find((it) => it.includes(`:${local} `) && it.includes(`:${remote} 01`));
+    // The sixth column: which timer runs; 02 is that of the probes.
+    expect(line).toMatch(/ 01 \S+ 02:/);
   });
 
   test("beyond the number that is allowed is closed, and another takes the place of one that ends", async () => {

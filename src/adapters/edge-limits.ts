@@ -13,6 +13,7 @@ import {
   READ_AHEAD_BYTES,
   READ_AHEAD_TOTAL_BYTES,
   REQUEST_TIMEOUT_MS,
+  TCP_PROBE_AFTER_MS,
 } from "../model/limits.ts";
 
 export interface EdgeLimits {
@@ -21,6 +22,7 @@ export interface EdgeLimits {
   readonly headersTimeoutMs: number;
   readonly requestTimeoutMs: number;
   readonly keepAliveTimeoutMs: number;
+  readonly tcpProbeAfterMs: number;
   readonly checkIntervalMs: number;
   readonly maxConnections: number;
   readonly lingerMs: number;
@@ -37,6 +39,7 @@ export const EDGE_LIMITS: EdgeLimits = {
   headersTimeoutMs: HEADERS_TIMEOUT_MS,
   requestTimeoutMs: REQUEST_TIMEOUT_MS,
   keepAliveTimeoutMs: KEEP_ALIVE_TIMEOUT_MS,
+  tcpProbeAfterMs: TCP_PROBE_AFTER_MS,
   checkIntervalMs: EDGE_CHECK_INTERVAL_MS,
   maxConnections: MAX_CONNECTIONS,
   lingerMs: LINGER_MS,

@@ -17,6 +17,8 @@ const serverOptions = (limits: EdgeLimits): ServerOptions => ({
   headersTimeout: limits.headersTimeoutMs,
   requestTimeout: limits.requestTimeoutMs,
   keepAliveTimeout: limits.keepAliveTimeoutMs,
+  keepAlive: true,
+  keepAliveInitialDelay: limits.tcpProbeAfterMs,
   connectionsCheckingInterval: limits.checkIntervalMs,
   // Answered by the proxy, as a problem.
   requireHostHeader: false,

@@ -48,6 +48,7 @@ export const startRescue = (options: RescueOptions): Rescue => {
 class LockRescue implements Rescue {
   readonly #options: RescueOptions;
   #timer: Timer | undefined;
+  #unsaved: RescueFile | undefined;
   #stopped = false;
 
   constructor(options: RescueOptions) {
@@ -90,15 +91,30 @@ class LockRescue implements Rescue {
     const isOver = readJson<InstanceFile>(files.instance)?.id !== instanceId || saved?.instanceId !== instanceId;
     if (isOver) return RESCUE_PATIENCE_MS; // the link says so to its process in its own time
 
-    const { at, count } = readJson<RescueFile>(files.rescue) ?? { at: 0, count: 0 };
+    const { at, count } = this.#last(files.rescue);
     const wait = at + backoffOf(count) - clock.timestamp();
     // A clock that was set back must not put the rescue off beyond its own longest pause.
     if (wait > 0) return Math.min(wait, RESCUE_BACKOFF_MAX_MS);
-    writeWhole(files.rescue, JSON.stringify({ at: clock.timestamp(), count: count + 1 }), "quickly");
+    this.#note(files.rescue, { at: clock.timestamp(), count: count + 1 });
     const child = spawnAgent({ ...saved, launch: { ...saved.launch, resume: false } });
     child.unref();
     log.warn("agent-rescued", { pid: child.pid, rescuesInARow: count + 1 });
     return RESCUE_PATIENCE_MS;
+  }
+
+  #last(path: string): RescueFile {
+    const saved = readJson<RescueFile>(path) ?? { at: 0, count: 0 };
+    return this.#unsaved !== undefined && this.#unsaved.at > saved.at ? this.#unsaved : saved;
+  }
+
+  /** On a full disk there must be an agent all the same; then the pauses are this process's own. */
+  #note(path: string, rescue: RescueFile): void {
+    this.#unsaved = rescue;
+    try {
+      writeWhole(path, JSON.stringify(rescue), "quickly");
+    } catch (error) {
+      this.#options.log.warn("rescue-not-noted", { error });
+    }
   }
 }
 

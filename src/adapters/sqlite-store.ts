@@ -53,7 +53,7 @@ export const openSqliteStore = (options: SqliteStoreOptions): SqliteStore => new
 
 class FileStore implements SqliteStore {
   readonly #path: string;
-  readonly #inode: number | undefined;
+  readonly #identity: string | undefined;
   readonly #clock: Clock;
   readonly #onCommit: (() => void) | undefined;
   readonly #onBackgroundError: ((error: ServeError) => void) | undefined;
@@ -78,7 +78,7 @@ class FileStore implements SqliteStore {
     this.#onCommit = onCommit;
     this.#onBackgroundError = onBackgroundError;
     this.#connections = openConnections(path, clock);
-    this.#inode = inodeOf(path);
+    this.#identity = identityOf(path);
     const { durable, fast } = this.#connections;
     this.#transactions = new Transactions(durable, boot, monotonicMs);
     this.#entries = new Entries(durable.db);
@@ -189,7 +189,7 @@ class FileStore implements SqliteStore {
 
   /** A few microseconds, against answering for what is written to a file that nobody will find. */
   #checkPlace(): void {
-    if (inodeOf(this.#path) !== this.#inode) throw movedError(this.#path);
+    if (identityOf(this.#path) !== this.#identity) throw movedError(this.#path);
   }
 
   #schedulePoll(): void {
@@ -232,4 +232,7 @@ class FileStore implements SqliteStore {
   }
 }
 
-const inodeOf = (path: string): number | undefined => statSync(path, { throwIfNoEntry: false })?.ino;
+const identityOf = (path: string): string | undefined => {
+  const found = statSync(path, { throwIfNoEntry: false });
+  return found === undefined ? undefined : `${found.dev}:${found.ino}`;
+};

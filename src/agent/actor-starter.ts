@@ -12,8 +12,10 @@ import type { ActorLedger } from "../ports/actor-ledger.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Entries } from "../ports/entries.ts";
 import type { ListenSocket } from "../ports/listen-sockets.ts";
+import type { Log } from "../ports/log.ts";
 import type { Output, ProcessHost, SpawnOptions } from "../ports/processes.ts";
 import type { ListenerTable } from "./listener-table.ts";
+import { tolerated } from "./tolerated.ts";
 
 export interface StarterParts {
   readonly clock: Clock;
@@ -21,6 +23,7 @@ export interface StarterParts {
   readonly ledger: ActorLedger;
   readonly entries: Entries;
   readonly listeners: ListenerTable;
+  readonly log: Log;
 }
 
 export interface StarterSettings {
@@ -77,7 +80,7 @@ export class ActorStarter {
   }
 
   #run(order: StartOrder, program: Program, onExit: (process: ProcessIdentity, exit: Exit) => void): Started {
-    const { ledger, processes, clock } = this.#parts;
+    const { ledger, processes, clock, log } = this.#parts;
     const { instanceId, instance, stateDir, runDir } = this.#settings;
     const file: ActorFile = {
       instanceId,
@@ -99,7 +102,8 @@ export class ActorStarter {
         onExit(process, exit),
       );
       const known = { ...file, process };
-      ledger.note(known);
+      // It runs: the next agent finds it by its environment.
+      tolerated(log, "process", () => ledger.note(known));
       return { kind: "started", file: known, process };
     } catch (error) {
       if (!isServeError(error)) throw error;

@@ -89,7 +89,7 @@ export class ActorSupervisor {
     if (alive === undefined) this.#views.set(actor, deadActor(file));
     else {
       const known = { ...file, process: alive };
-      if (file.process === undefined) ledger.note(known);
+      if (file.process === undefined) this.#tryTo("note-process", actor, () => ledger.note(known));
       this.#views.set(actor, adoptedActor(known, alive, supervision.now()));
       this.#deaths.watch(alive, () => this.#exited(actor, alive, { code: undefined, signal: undefined }));
     }

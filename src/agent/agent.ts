@@ -26,6 +26,7 @@ import { type AgentPorts, type AgentSettings, assemble, type NodeParts } from ".
 import type { ControllerDeaths } from "./controller-keeper.ts";
 import { type Ending, endNode } from "./ending.ts";
 import { tidy } from "./tidy.ts";
+import { tolerated } from "./tolerated.ts";
 
 export type { AgentPorts, AgentSettings } from "./assembly.ts";
 
@@ -120,13 +121,19 @@ export class Agent {
     if (launch.resume) await this.#openWantedPort(parts, record);
     const metrics = await this.#listenForScrapes(parts);
     const next = { ...launch, resume: false, ...(metrics === undefined ? {} : { metrics }) };
-    folders.writeLaunch({ ...this.#settings.start, launch: next, instanceId, createdAt });
+    this.#write("launch", () => folders.writeLaunch({ ...this.#settings.start, launch: next, instanceId, createdAt }));
     await this.#ports.links.start(parts.desk);
-    this.#writeInstanceFile(instanceId, createdAt);
+    this.#write("instance", () => this.#writeInstanceFile(instanceId, createdAt));
     parts.session.start(store);
     parts.keeper.start();
     parts.codeKeeper.start();
     this.#startTicking();
+  }
+
+  /** Fails a start that somebody waits for; a rescued agent finds what its predecessor has written. */
+  #write(what: string, write: () => void): void {
+    if (this.#settings.launch.resume) write();
+    else tolerated(this.#ports.log, what, write);
   }
 
   /** What a crash has left of an ending is ended; actors that still live are told so when they dial in. */
@@ -296,9 +303,10 @@ export class Agent {
     if (this.#hasLed) return;
     this.#hasLed = true;
     // What this start asked for is saved by now: a rescue must not ask for it again over later changes.
-    const saved = this.#ports.folders.savedLaunch();
+    const { folders, log } = this.#ports;
+    const saved = folders.savedLaunch();
     if (saved !== undefined && Object.keys(saved.launch.http).length > 0) {
-      this.#ports.folders.writeLaunch({ ...saved, launch: { ...saved.launch, http: {} } });
+      tolerated(log, "launch", () => folders.writeLaunch({ ...saved, launch: { ...saved.launch, http: {} } }));
     }
   }
 
@@ -320,10 +328,11 @@ export class Agent {
 
   /** So that a start of the same instance waits for the end instead of joining it, and a new connection is refused instead of queued. */
   #announceEnd(ending: "stopping" | "erasing"): void {
-    const { folders } = this.#ports;
+    const { folders, log } = this.#ports;
     this.#parts?.listeners.close();
     const file = folders.instanceFile();
-    if (file !== undefined && file.ending !== ending) folders.writeInstanceFile({ ...file, ending });
+    if (file !== undefined && file.ending !== ending)
+      tolerated(log, "ending", () => folders.writeInstanceFile({ ...file, ending }));
   }
 
   // ── what must be looked at from time to time

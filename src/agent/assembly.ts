@@ -190,6 +190,6 @@ const nodeRecord = ({ clock, processes }: AgentPorts, { launch, host }: AgentSet
   node: launch.node as NodeName,
   pid: processes.self.pid,
   ...host,
-  labels: {},
+  labels: launch.labels ?? {},
   startedAt: clock.timestamp(),
 });

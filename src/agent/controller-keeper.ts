@@ -29,6 +29,7 @@ import type { Output, ProcessHost } from "../ports/processes.ts";
 import type { ActorMeters } from "./actor-meters.ts";
 import { DeathWatch } from "./death-watch.ts";
 import type { SupervisionClock } from "./supervision-clock.ts";
+import { tolerated } from "./tolerated.ts";
 
 export interface KeeperParts {
   readonly clock: Clock;
@@ -246,12 +247,8 @@ export class ControllerKeeper {
 
   /** Where nothing can be written there must be a controller all the same, to say so; the next agent knows it by its hello. */
   #note(file: ControllerFile): void {
-    try {
-      this.#parts.ledger.saveController(file);
-    } catch (error) {
-      if (!isServeError(error)) throw error;
-      this.#parts.log.error("controller-not-noted", { error: toErrorBody(error) });
-    }
+    const { ledger, log } = this.#parts;
+    tolerated(log, "controller", () => ledger.saveController(file));
   }
 
   #died(process: ProcessIdentity, exit: Exit): void {

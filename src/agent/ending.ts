@@ -17,6 +17,7 @@ import type { Log } from "../ports/log.ts";
 import type { ActorSupervisor } from "./actor-supervisor.ts";
 import type { ControllerKeeper } from "./controller-keeper.ts";
 import type { StoreSession } from "./store-session.ts";
+import { tolerated } from "./tolerated.ts";
 
 export interface Ending {
   /** `stopped`: the controller has drained everything. `drain`: this agent does. `hurry`: nobody is left to wait for. */
@@ -40,7 +41,8 @@ export interface EndingParts {
 export async function endNode(parts: EndingParts, { pace, state }: Ending): Promise<void> {
   const { clock, supervisor, keeper, session, probes, folders, log } = parts;
   log.info("ending", { pace, state });
-  if (state === "erased") folders.writeTombstone();
+  // Where it cannot be written, what is here must go all the same: that frees the disk.
+  if (state === "erased") tolerated(log, "tombstone", () => folders.writeTombstone());
   if (pace !== "stopped") await drain(parts, pace);
   supervisor.killAll();
   await supervisor.untilGone("all", KILL_WAIT_MS);

@@ -14,7 +14,7 @@ export const parseShares = (words: readonly string[]): Record<string, number> =>
   );
 
 /** `90%` → 0.9; `0.9` → 0.9. */
-export const parseShare = (text: string): number => {
+const parseShare = (text: string): number => {
   const percent = text.endsWith("%");
   const digits = percent ? text.slice(0, -1) : text;
   const number = Number(digits);

@@ -7,13 +7,17 @@ import {
   type ChangeFlags,
   type Common,
   change,
+  examples,
   type InstanceFlags,
   withClient,
 } from "./options.ts";
 import { paintOf, table } from "./terminal.ts";
 
 export const addBackendCommands = (program: Command, common: Common): void => {
-  const backend = program.command("backend").description("code that answers queries, in replica processes");
+  const backend = program
+    .command("backend")
+    .description("code that answers queries, in replica processes")
+    .addHelpText("after", examples("backend list", "backend create iris:v2 ./iris.ts#Iris", "backend scale iris:v2 4"));
 
   addChangeOptions(backend.command("create <tag> <module>"))
     .description("start replicas of a module's export")
@@ -49,8 +53,14 @@ export const addBackendCommands = (program: Command, common: Common): void => {
       }),
     );
 
+  addReplicaCommands(backend, common);
+  addList(backend, common);
+};
+
+const addReplicaCommands = (backend: Command, common: Common): void => {
   addChangeOptions(backend.command("scale <tag> <replicas>"))
     .description("set the number of replicas")
+    .addHelpText("after", examples("backend scale iris:v2 4", "backend scale iris:v2 4 --timeout 30s"))
     .action((tag: string, replicas: string, flags: ChangeFlags) => {
       const numReplicas = parseCount(replicas);
       return change(common, flags, {
@@ -61,6 +71,7 @@ export const addBackendCommands = (program: Command, common: Common): void => {
 
   addChangeOptions(backend.command("restart <tag>"))
     .description("replace every replica, a few at a time")
+    .addHelpText("after", examples("backend restart iris:v2"))
     .action((tag: string, flags: ChangeFlags) =>
       change(common, flags, {
         done: `backend ${tag} restarted`,
@@ -70,6 +81,7 @@ export const addBackendCommands = (program: Command, common: Common): void => {
 
   addChangeOptions(backend.command("delete <tag>"))
     .description("drain and end its replicas, forget it; refused while an endpoint names it")
+    .addHelpText("after", examples("backend delete iris:v1", "backend delete iris:v1 --force"))
     .option("--force", "kill instead of draining")
     .action((tag: string, flags: ChangeFlags & { force?: true }) =>
       change(common, flags, {
@@ -77,9 +89,12 @@ export const addBackendCommands = (program: Command, common: Common): void => {
         call: (client, wait) => client.deleteBackend(tag, { ...wait, force: flags.force === true }),
       }),
     );
+};
 
+const addList = (backend: Command, common: Common): void => {
   addInstanceOptions(backend.command("list"))
     .description("backends with wanted and running replicas")
+    .addHelpText("after", examples("backend list", "backend list --json"))
     .action((flags: InstanceFlags) =>
       withClient(common.world, flags, async (client) => {
         const backends = await client.listBackends();

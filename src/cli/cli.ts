@@ -3,6 +3,7 @@
  * Precedence of values: flag, environment (`MAITRED_*`, `PORT`, `HOST`), app file, default.
  */
 import { Command, CommanderError } from "commander";
+import { ServeError } from "../base/serve-error.ts";
 import { addAppCommands } from "./app-commands.ts";
 import { addBackendCommands } from "./backend-commands.ts";
 import { addEndpointCommands } from "./endpoint-commands.ts";
@@ -21,12 +22,18 @@ export const runCli = async (argv: readonly string[], world: World): Promise<num
     await program.parseAsync(argv as string[], { from: "user" });
     return outcome.status;
   } catch (error) {
-    if (error instanceof CommanderError) {
-      // commander has printed help, the version or the usage error itself
-      return error.exitCode === 0 ? EXIT.done : EXIT.usage;
-    }
-    return reportError(world.terminal, error, argv.includes("--json") ? "json" : "text");
+    const format = argv.includes("--json") ? "json" : "text";
+    if (!(error instanceof CommanderError)) return reportError(world.terminal, error, format);
+    if (error.exitCode === 0) return EXIT.done; // it has printed help or the version
+    return error.code === "commander.help" ? EXIT.usage : reportError(world.terminal, usageOf(error), format);
   }
+};
+
+/** `error: unknown command 'statu'\n(Did you mean status?)` as one sentence. */
+const usageOf = ({ message }: CommanderError): ServeError => {
+  const [what = "", hint] = message.replace(/^error: /, "").split("\n");
+  const meant = hint === undefined ? "" : ` ${hint.replace(/^\((.*)\)$/, "$1")}`;
+  return new ServeError("usage", `${what.replace(/\.$/, "")}.${meant} --help shows examples.`);
 };
 
 const buildProgram = (world: World, outcome: Outcome): Command => {
@@ -36,9 +43,8 @@ const buildProgram = (world: World, outcome: Outcome): Command => {
     )
     .version(world.version)
     .exitOverride()
-    .configureOutput({ writeOut: world.terminal.out, writeErr: world.terminal.err })
+    .configureOutput({ writeOut: world.terminal.out, writeErr: world.terminal.err, outputError: () => {} })
     .showSuggestionAfterError()
-    .showHelpAfterError("Run with --help for examples.")
     .addHelpText("after", EXAMPLES);
   addAppCommands(program, { world, outcome });
   addInstanceCommands(program, { world, outcome });

@@ -1,12 +1,13 @@
 /** `maitred endpoint …`, `traffic set`, `shadow set|remove`: where queries come in and how they are split. */
 import type { Command } from "commander";
-import { parseDuration, parseShare, parseShares } from "./arguments.ts";
+import { parseDuration, parseShares } from "./arguments.ts";
 import {
   addChangeOptions,
   addInstanceOptions,
   type ChangeFlags,
   type Common,
   change,
+  examples,
   type InstanceFlags,
   withClient,
 } from "./options.ts";
@@ -25,10 +26,20 @@ interface EndpointFlags extends ChangeFlags {
 }
 
 export const addEndpointCommands = (program: Command, common: Common): void => {
-  addEndpoint(program.command("endpoint").description("a route or a name that queries come in by"), common);
+  addEndpoint(
+    program
+      .command("endpoint")
+      .description("a route or a name that queries come in by")
+      .addHelpText("after", examples("endpoint list", "endpoint create iris --route /iris --backend iris:v1")),
+    common,
+  );
 
   addChangeOptions(
-    program.command("traffic").description("how an endpoint's queries are split").command("set <endpoint> <shares...>"),
+    program
+      .command("traffic")
+      .description("how an endpoint's queries are split")
+      .addHelpText("after", examples("traffic set iris iris:v1=90% iris:v2=10%"))
+      .command("set <endpoint> <shares...>"),
   )
     .description("set the shares of an endpoint's backends; they sum to 1, shadows stay")
     .addHelpText("after", "\nExample:\n  maitred traffic set iris iris:v1=90% iris:v2=10%")
@@ -40,13 +51,15 @@ export const addEndpointCommands = (program: Command, common: Common): void => {
       });
     });
 
-  const shadow = program.command("shadow").description("copies of queries whose answers nobody sees");
+  const shadow = program
+    .command("shadow")
+    .description("copies of queries whose answers nobody sees")
+    .addHelpText("after", examples("shadow set iris iris:v2=50%", "shadow remove iris iris:v2"));
   addChangeOptions(shadow.command("set <endpoint> <share>"))
     .description("copy a share of an endpoint's queries to a backend")
     .addHelpText("after", "\nExample:\n  maitred shadow set iris iris:v2=50%")
     .action((endpoint: string, word: string, flags: ChangeFlags) => {
-      const at = word.lastIndexOf("=");
-      const [backend, share] = [word.slice(0, at), parseShare(word.slice(at + 1))];
+      const [backend = "", share = 0] = Object.entries(parseShares([word]))[0] ?? [];
       return change(common, flags, {
         done: `endpoint ${endpoint} is shadowed by ${backend}`,
         call: (client, wait) => client.shadowTraffic(endpoint, backend, share, wait),
@@ -54,6 +67,7 @@ export const addEndpointCommands = (program: Command, common: Common): void => {
     });
   addChangeOptions(shadow.command("remove <endpoint> <backend>"))
     .description("end a shadow")
+    .addHelpText("after", examples("shadow remove iris iris:v2"))
     .action((endpoint: string, backend: string, flags: ChangeFlags) =>
       change(common, flags, {
         done: `endpoint ${endpoint} is not shadowed by ${backend}`,
@@ -75,15 +89,17 @@ const addEndpoint = (endpoint: Command, common: Common): void => {
     .option("--idempotent", "queries may run twice: retried when a replica is lost")
     .option("--strip-prefix", "cut the matched prefix from the URL")
     .addHelpText("after", "\nExample:\n  maitred endpoint create iris --route /iris --methods POST --backend iris:v1")
-    .action((tag: string, flags: EndpointFlags) =>
-      change(common, flags, {
+    .action((tag: string, flags: EndpointFlags) => {
+      const endpoint = endpointOf(flags);
+      return change(common, flags, {
         done: `endpoint ${tag} is open`,
-        call: (client, wait) => client.createEndpointFrom(tag, endpointOf(flags), wait),
-      }),
-    );
+        call: (client, wait) => client.createEndpointFrom(tag, endpoint, wait),
+      });
+    });
 
   addChangeOptions(endpoint.command("delete <tag>"))
     .description("close an endpoint; its backends stay")
+    .addHelpText("after", examples("endpoint delete iris"))
     .action((tag: string, flags: ChangeFlags) =>
       change(common, flags, {
         done: `endpoint ${tag} is gone`,
@@ -93,6 +109,7 @@ const addEndpoint = (endpoint: Command, common: Common): void => {
 
   addInstanceOptions(endpoint.command("list"))
     .description("endpoints with routes and traffic")
+    .addHelpText("after", examples("endpoint list", "endpoint list --json"))
     .action((flags: InstanceFlags) =>
       withClient(common.world, flags, async (client) => {
         const endpoints = await client.listEndpoints();

@@ -5,7 +5,7 @@ import type { InstanceFile } from "../model/places.ts";
 import type { Status } from "../model/status.ts";
 import { addHttpOptions, type HttpFlags, httpOf, metricsOf } from "./http-options.ts";
 import { addLogs } from "./logs-command.ts";
-import { addInstanceOptions, type Common, type InstanceFlags, timeoutOf, withClient } from "./options.ts";
+import { addInstanceOptions, type Common, examples, type InstanceFlags, timeoutOf, withClient } from "./options.ts";
 import { runApp } from "./run-app.ts";
 import { showStatus } from "./show-status.ts";
 import { addStart } from "./start-command.ts";
@@ -55,6 +55,7 @@ Examples:
 const addEnds = (program: Command, { world }: Common): void => {
   addInstanceOptions(program.command("stop"))
     .description("drain and end every process; the state is kept for the next start")
+    .addHelpText("after", examples("stop", "stop --instance shop && maitred start --instance shop --port 8080"))
     .action((flags: InstanceFlags) =>
       withClient(world, flags, async (client) => {
         const instance = await world.find(flags);
@@ -68,18 +69,18 @@ const addEnds = (program: Command, { world }: Common): void => {
     );
   addInstanceOptions(program.command("shutdown"))
     .description("drain and end every process, and erase the state")
+    .addHelpText("after", examples("shutdown --instance shop --yes"))
     .option("--yes", "do not ask: the state cannot be brought back")
-    .action((flags: InstanceFlags & { yes?: true }) =>
-      withClient(world, flags, async (client) => {
-        if (!flags.yes)
-          throw new ServeError(
-            "usage",
-            "shutdown erases every backend, endpoint and goal of the instance. Say --yes, or use `maitred stop` to keep them.",
-          );
-        await client.shutdown();
-        world.terminal.out(flags.json ? `${JSON.stringify({ erased: true })}\n` : "ended and erased\n");
-      }),
-    );
+    .action(async (flags: InstanceFlags & { yes?: true }) => {
+      const { name } = await world.find(flags);
+      if (!flags.yes)
+        throw new ServeError(
+          "usage",
+          `shutdown erases every backend, endpoint and goal of instance "${name}". Say --yes, or use \`maitred stop\` to keep them.`,
+        );
+      await withClient(world, flags, (client) => client.shutdown());
+      world.terminal.out(flags.json ? `${JSON.stringify({ erased: true })}\n` : `ended and erased ${name}\n`);
+    });
 };
 
 const startCommand = (world: World, { name, stateDir }: InstanceFile): string => {
@@ -90,6 +91,7 @@ const startCommand = (world: World, { name, stateDir }: InstanceFile): string =>
 const addStatus = (program: Command, { world }: Common): void => {
   addInstanceOptions(program.command("status"))
     .description("endpoints with weights and shadows, backends with replicas, and every process")
+    .addHelpText("after", examples("status", "status --instance shop --json"))
     .action((flags: InstanceFlags) =>
       withClient(world, flags, async (client) => {
         const status = (await client.status()) as Status;
@@ -100,6 +102,7 @@ const addStatus = (program: Command, { world }: Common): void => {
     );
   addInstanceOptions(program.command("explain <target>"))
     .description("the last decision about a backend, endpoint, replica, proxy or goal")
+    .addHelpText("after", examples("explain iris:v2", "explain iris:v2#7"))
     .action((target: string, flags: InstanceFlags) =>
       withClient(world, flags, async (client) => {
         const reasons = await client.explain(target);
@@ -114,9 +117,13 @@ const addStatus = (program: Command, { world }: Common): void => {
 };
 
 const addGoal = (program: Command, { world }: Common): void => {
-  const goal = program.command("goal").description("what changes want to become true");
+  const goal = program
+    .command("goal")
+    .description("what changes want to become true")
+    .addHelpText("after", examples("goal list", "goal wait 6f1c2a --timeout 30s"));
   addInstanceOptions(goal.command("list"))
     .description("goals that are kept, newest first")
+    .addHelpText("after", examples("goal list", "goal list --json"))
     .action((flags: InstanceFlags) =>
       withClient(world, flags, async (client) => {
         const { goals } = await client.status();
@@ -134,11 +141,13 @@ const addGoal = (program: Command, { world }: Common): void => {
     );
   addInstanceOptions(goal.command("wait <id>"))
     .description("wait until a goal is reached; exit 1 when it failed or was superseded, 3 at --timeout")
+    .addHelpText("after", examples("goal wait 6f1c2a", "goal wait 6f1c2a --timeout 30s"))
     .option("--timeout <duration>", "how long to wait (500ms, 30s, 5m)")
-    .action((id: string, flags: InstanceFlags & { timeout?: string }) =>
-      withClient(world, flags, async (client) => {
-        const reached = await client.waitForGoal(id, { timeoutMs: timeoutOf(flags) });
+    .action((id: string, flags: InstanceFlags & { timeout?: string }) => {
+      const timeoutMs = timeoutOf(flags);
+      return withClient(world, flags, async (client) => {
+        const reached = await client.waitForGoal(id, { timeoutMs });
         world.terminal.out(flags.json ? `${JSON.stringify(reached)}\n` : `reached ${reached.id}\n`);
-      }),
-    );
+      });
+    });
 };

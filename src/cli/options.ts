@@ -26,6 +26,10 @@ export interface ChangeFlags extends InstanceFlags {
   readonly goal?: string;
 }
 
+/** What stands behind the help of a command: lines that somebody can type. */
+export const examples = (...lines: readonly string[]): string =>
+  `\nExamples:\n${lines.map((line) => `  maitred ${line}`).join("\n")}`;
+
 /** `--instance` and `--state-dir`: which instance is meant. */
 export const addChoiceOptions = (command: Command): Command =>
   command

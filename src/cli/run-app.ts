@@ -39,10 +39,12 @@ export const runApp = async (world: World, options: RunOptions): Promise<number>
     ({ client } = await window.step("its instance did not answer", (signal) =>
       launch(world, { options, plan }, signal),
     ));
-    // Both only reject: from here on nothing else ends the command.
+    // From here on nothing else ends the command.
     const over = Promise.race([untilGone(client, ended.signal), untilAborted(interrupted)]);
-    await Promise.race([over, serve(world, { client, app, options }, window)]);
-    return await over;
+    const served = serve(world, { client, app, options }, window);
+    if ((await Promise.race([over, served])) === undefined) await over;
+    world.terminal.err("ended: somebody has stopped the instance\n");
+    return EXIT.done;
   } catch (error) {
     const isWished = interrupted.aborted && error === interrupted.reason;
     const status = isWished ? EXIT.done : reportError(world.terminal, error, "text");
@@ -63,12 +65,12 @@ const launch = (
   return world.launch({ instance, http, metrics, stateDir: undefined, api: undefined, life: "mine" }, signal);
 };
 
-/** Resolves when the app answers, and the terminal says where. */
+/** Resolves when the app answers and the terminal says where. */
 const serve = async (
   world: World,
   run: { readonly client: ServeClient; readonly app: FoundApp; readonly options: RunOptions },
   window: StartWindow,
-): Promise<void> => {
+): Promise<undefined> => {
   const { client, app, options } = run;
   const { plan } = app;
   let lacking = "";
@@ -91,12 +93,10 @@ const inFolder = async ({ plan, code }: FoundApp): Promise<AppPlan> => {
   return { ...plan, backends: plan.backends.map((backend) => ({ ...backend, folder: found[backend.tag] })) };
 };
 
-const untilGone = async (client: ServeClient, signal: AbortSignal): Promise<never> => {
-  await client.untilGone(signal);
-  throw new ServeError(
-    "instance-unknown",
-    "the instance ended: somebody stopped it, or its agent could not go on; its log says why.",
-  );
+/** Resolves when somebody has ended the instance from elsewhere. */
+const untilGone = async (client: ServeClient, signal: AbortSignal): Promise<"ended"> => {
+  if ((await client.untilGone(signal)) === "told to end") return "ended";
+  throw new ServeError("instance-unknown", "the instance ended, and nobody had told it to. Start it again.");
 };
 
 const untilAborted = (signal: AbortSignal): Promise<never> =>

@@ -34,13 +34,16 @@ import { jsonBody } from "./json-values.ts";
 export { type AppPlan, planApp } from "./app-plan.ts";
 export { Control, type ControlPorts, type Wait } from "./control.ts";
 
+/** `lost`: nobody had told it to. */
+export type InstanceEnd = "told to end" | "lost";
+
 export interface ClientPorts extends ControlPorts, ExportedAppPorts {
   /** A handle of an endpoint, typed by the caller; opens the router at its first call. */
   readonly handle: (endpoint: string) => unknown;
   /** Ends router and links of this process. */
   readonly disconnect: () => Promise<void>;
   /** Resolves when nothing of the instance is left on this machine. */
-  readonly untilGone: (signal?: AbortSignal) => Promise<void>;
+  readonly untilGone: (signal?: AbortSignal) => Promise<InstanceEnd>;
   /** This client started the instance and it is not detached. */
   readonly owned: boolean;
 }
@@ -111,7 +114,7 @@ export class ServeClient<A = unknown> implements Client<A> {
   }
 
   /** Resolves when nothing of the instance is left on this machine. */
-  untilGone(signal?: AbortSignal): Promise<void> {
+  untilGone(signal?: AbortSignal): Promise<InstanceEnd> {
     return this.#ports.untilGone(signal);
   }
 

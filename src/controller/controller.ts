@@ -226,7 +226,7 @@ export class Controller {
   #standStill(error: ServeError): void {
     if (this.#stopping.signal.aborted || this.#standstill !== undefined) return;
     this.#standstill = standstillError(error.message);
-    this.#events.onStandstill(this.#standstill);
+    this.#events.onStandstill(error);
   }
 
   #lifeOptions(leadership: Leadership): LifeOptions {

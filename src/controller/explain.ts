@@ -168,6 +168,8 @@ const agent = (known: Explainable, target: string): readonly Explained[] => {
       timestamp: node.startedAt,
     });
   }
+  const last = known.reasons.last(`node/${name}`);
+  if (last !== undefined) return remembered(target, last);
   return known.view.actorsOn(name).size === 0
     ? []
     : [said(known, target, "it is silent; what it started is left alone.")];

@@ -21,7 +21,7 @@ import type { Action } from "../model/action.ts";
 import type { Call, Goal } from "../model/calls.ts";
 import type { ActorName, EndpointTag, GoalId } from "../model/ids.ts";
 import type { Keys } from "../model/keys.ts";
-import { MAX_QUEUED_CALLS } from "../model/limits.ts";
+import { MAX_KEYS_PER_TURN, MAX_QUEUED_CALLS } from "../model/limits.ts";
 import type { GoalRecord } from "../model/records.ts";
 import type { Clock, Timer } from "../ports/clock.ts";
 import type { Faults } from "../ports/fault.ts";
@@ -32,7 +32,7 @@ import { load, observe } from "./knowledge.ts";
 import type { Leadership } from "./leadership.ts";
 import { LifeMeters } from "./life-meters.ts";
 import { Deeds, Memory, Quarantine, Reasons } from "./memory.ts";
-import { erase, type Saved, save } from "./save.ts";
+import { collectNodes, erase, type Saved, save } from "./save.ts";
 import { WakeQueue } from "./wake-queue.ts";
 
 export interface LifePorts {
@@ -77,7 +77,7 @@ export class Life {
   readonly #watch: Watch;
   readonly #quarantine = new Quarantine();
   readonly #wakes = new WakeQueue();
-  #dirty = new DirtyKeys();
+  readonly #dirty = new DirtyKeys();
   #calls: PendingCall[] = [];
   /** Those that the present turn is about. */
   #inTurn: readonly PendingCall[] = [];
@@ -185,10 +185,10 @@ export class Life {
     const now = this.#now();
     this.#dirty.addAll(this.#wakes.take(now.instant));
     const calls = this.#calls;
-    const dirty = this.#dirty;
+    // A turn looks at no more: handing it all that a new life must look at would copy that in every turn.
+    const dirty = this.#dirty.takeSome(MAX_KEYS_PER_TURN);
     this.#inTurn = calls;
     this.#calls = [];
-    this.#dirty = new DirtyKeys();
     const quarantined = this.#quarantine.keys(now.instant);
     const inputs: Inputs = { begin: this.#begin, calls: calls.map((it) => it.call), dirty, quarantined };
     const world = this.#world();
@@ -202,6 +202,7 @@ export class Life {
     if (!(await this.#save(decision, answered))) return;
     this.#reply(decision, answered);
     this.#publish(decision);
+    await collectNodes(this.#fence(), decision.collected);
     this.#remember(decision, now.instant);
     for (const action of actions) this.deeds.add(action, now.timestamp);
     if (decision.erase) await this.#erase();

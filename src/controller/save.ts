@@ -4,6 +4,7 @@
  */
 import { isServeError, messageOf } from "../base/serve-error.ts";
 import type { Change } from "../core/facts.ts";
+import type { NodeName } from "../model/ids.ts";
 import type { Keys } from "../model/keys.ts";
 import type { Compare, Op, Store } from "../ports/store.ts";
 
@@ -35,6 +36,19 @@ export const save = (fence: Fence, changes: readonly Change[]): Promise<Saved> =
 /** The last transaction of an instance: everything under its prefix goes, the leader's key too. */
 export const erase = (fence: Fence): Promise<Saved> =>
   commit(fence, { compare: [], then: [{ kind: "deletePrefix", prefix: fence.keys.root }] });
+
+/**
+ * All rows that the agents of these nodes wrote, of those that are still not registered. Not part of a decision's transaction: agents
+ * write these rows, and one that is back must find its own. What fails is decided again later.
+ */
+export const collectNodes = async (fence: Fence, nodes: readonly NodeName[]): Promise<void> => {
+  for (const node of nodes) {
+    await commit(fence, {
+      compare: [{ key: fence.keys.node(node), kind: "absent" }],
+      then: [{ kind: "deletePrefix", prefix: fence.keys.statusesOf(node) }],
+    });
+  }
+};
 
 const commit = async (
   { store, keys, epoch }: Fence,

@@ -116,7 +116,7 @@ const goalsOf = (known: Reported): readonly Goal[] => {
 const goalOf = ({ view, memory, reasons, now }: Reported, id: GoalId): Goal | undefined =>
   describeGoal({ view, soft: memory, reasonOf: (subject) => reasons.present(subject) }, id, now.instant);
 
-const agentsOf = ({ view, now }: Reported): readonly ProcessStatus[] => {
+const agentsOf = ({ view, reasons, now }: Reported): readonly ProcessStatus[] => {
   const names = new Set<NodeName>();
   for (const node of view.all("node")) names.add(node.node);
   for (const assignment of view.all("assignment")) names.add(assignment.node);
@@ -124,7 +124,7 @@ const agentsOf = ({ view, now }: Reported): readonly ProcessStatus[] => {
     const node = view.node(name);
     const base = { name: agentName(name), kind: "agent", node: name } as const;
     if (node === undefined) {
-      const error = `the agent of node ${name} is silent`;
+      const error = reasons.present(`node/${name}`) ?? "its agent is silent.";
       return { ...base, pid: undefined, state: "exited", incarnation: 0, restarts: 0, uptimeMs: 0, error };
     }
     const { pid, incarnation, startedAt } = node;

@@ -9,7 +9,7 @@
 import { messageOf } from "../base/serve-error.ts";
 import type { Instant } from "../base/time.ts";
 import type { Call } from "../model/calls.ts";
-import type { ActorName, BackendTag, EndpointTag, GoalId } from "../model/ids.ts";
+import type { ActorName, BackendTag, EndpointTag, GoalId, NodeName } from "../model/ids.ts";
 import type { Keys } from "../model/keys.ts";
 import { MAX_KEYS_PER_TURN } from "../model/limits.ts";
 import { applyCall } from "./apply-call.ts";
@@ -23,6 +23,7 @@ import type { NoteChanges } from "./notes.ts";
 import { reconcileBackend } from "./reconcile-backend.ts";
 import { reconcileEndpoint } from "./reconcile-endpoint.ts";
 import { beginLife, reconcileInstance, type Wanted } from "./reconcile-instance.ts";
+import { reconcileNodes } from "./reconcile-nodes.ts";
 import { reconcileProxies } from "./reconcile-proxies.ts";
 import type { SoftState } from "./soft-state.ts";
 import type { View } from "./view.ts";
@@ -58,6 +59,8 @@ export interface Decision {
   /** Why a thing is not as wanted; undefined: it is. */
   readonly reasons: ReadonlyMap<string, string | undefined>;
   readonly faults: readonly { readonly key: DirtyKey; readonly message: string }[];
+  /** Dead nodes: delete the rows that their agents wrote, unless they are back. */
+  readonly collected: readonly NodeName[];
   /** The instance is over: delete everything under its prefix. */
   readonly erase: boolean;
   readonly leftCalls: readonly Call[];
@@ -139,6 +142,7 @@ const reconcile = (draft: Draft, key: DirtyKey): void => {
   const kind = slash < 0 ? key : key.slice(0, slash);
   const id = key.slice(slash + 1);
   if (kind === "instance") reconcileInstance(draft);
+  else if (kind === "nodes") reconcileNodes(draft);
   else if (kind === "proxies") reconcileProxies(draft);
   else if (kind === "backend") reconcileBackend(draft, id as BackendTag);
   else if (kind === "endpoint") reconcileEndpoint(draft, id as EndpointTag);

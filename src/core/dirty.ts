@@ -8,6 +8,8 @@ import type { View } from "./view.ts";
 
 export type DirtyKey =
   | "instance"
+  /** Those that are silent. */
+  | "nodes"
   | "proxies"
   | `backend/${BackendTag}`
   | `endpoint/${EndpointTag}`
@@ -15,7 +17,7 @@ export type DirtyKey =
   /** The bound on kept goals. */
   | "goals";
 
-const ORDER = ["instance", "proxies", "backend", "endpoint", "goal", "goals"] as const;
+const ORDER = ["instance", "nodes", "proxies", "backend", "endpoint", "goal", "goals"] as const;
 
 /** A set of keys that gives the first kind first, and within a kind the oldest first. */
 export class DirtyKeys {
@@ -37,6 +39,21 @@ export class DirtyKeys {
       }
     }
     return undefined;
+  }
+
+  /** Takes out so many at most; the others stay. */
+  takeSome(most: number): DirtyKeys {
+    const taken = new DirtyKeys();
+    let left = most;
+    for (const keys of this.#byKind.values()) {
+      for (const key of keys) {
+        if (left === 0) return taken;
+        left -= 1;
+        keys.delete(key);
+        taken.add(key);
+      }
+    }
+    return taken;
   }
 
   *[Symbol.iterator](): IterableIterator<DirtyKey> {
@@ -84,7 +101,7 @@ export const dirtiedBy = (view: View, fact: Fact, before: Values[Kind] | undefin
 
 /** All there is: at the start of a life, and after the rare changes that concern all. */
 export const everything = (view: View): readonly DirtyKey[] => {
-  const keys: DirtyKey[] = ["instance", "proxies", "goals"];
+  const keys: DirtyKey[] = ["instance", "nodes", "proxies", "goals"];
   for (const record of view.all("backend")) keys.push(backendKey(record.tag));
   for (const record of view.all("endpoint")) keys.push(`endpoint/${record.tag}`);
   for (const goal of view.aliasedGoals()) keys.push(`goal/${goal}`);

@@ -48,7 +48,11 @@ export class Draft {
   readonly #withdrawals = new Map<ActorName, "withdraw" | "restore">();
   readonly #wakes = new Map<DirtyKey, Instant>();
   readonly #reasons = new Map<string, string | undefined>();
-  readonly #notes: { readonly [K in NoteKind]: Map<string, NoteValues[K] | undefined> } = { unplaced: new Map() };
+  readonly #notes: { readonly [K in NoteKind]: Map<string, NoteValues[K] | undefined> } = {
+    unplaced: new Map(),
+    silences: new Map(),
+  };
+  readonly #collected = new Set<NodeName>();
   readonly #steps: Step[] = [];
   #bytes = 0;
   /** The instance's last transaction: everything under its prefix goes. */
@@ -117,6 +121,27 @@ export class Draft {
     notes.set(id, value);
   }
 
+  noted<K extends NoteKind>(kind: K, id: string): NoteValues[K] | undefined {
+    const notes: ReadonlyMap<string, NoteValues[K] | undefined> = this.#notes[kind];
+    const known: ReadonlyMap<string, NoteValues[K]> = this.soft.notes[kind];
+    return notes.has(id) ? notes.get(id) : known.get(id);
+  }
+
+  /** All of a kind; a copy, so only for kinds with few. */
+  allNoted<K extends NoteKind>(kind: K): ReadonlyMap<string, NoteValues[K]> {
+    const notes = new Map(this.soft.notes[kind] as ReadonlyMap<string, NoteValues[K]>);
+    for (const [id, value] of this.#notes[kind] as ReadonlyMap<string, NoteValues[K] | undefined>) {
+      if (value === undefined) notes.delete(id);
+      else notes.set(id, value);
+    }
+    return notes;
+  }
+
+  /** What the agent of this dead node has written goes too. */
+  collect(node: NodeName): void {
+    this.#collected.add(node);
+  }
+
   /** Looks at the key again then; of several wishes the earliest counts. */
   wakeAt(key: DirtyKey, at: Instant): void {
     const known = this.#wakes.get(key);
@@ -148,7 +173,8 @@ export class Draft {
       changes: [...this.#changes.values()],
       publications: [...this.#publications.values()],
       withdrawals: new Map(this.#withdrawals),
-      notes: { unplaced: new Map(this.#notes.unplaced) },
+      notes: { unplaced: new Map(this.#notes.unplaced), silences: new Map(this.#notes.silences) },
+      collected: [...this.#collected],
       wakes: new Map(this.#wakes),
       reasons: new Map(this.#reasons),
       leftDirty: this.dirty,

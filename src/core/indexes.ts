@@ -25,6 +25,8 @@ export class Indexes {
   readonly proxies = new Set<ActorName>();
   /** Node → assignments there. */
   readonly onNode = new MultiMap<NodeName, ActorName>();
+  /** Node → rows that its agent wrote. */
+  readonly statusesOn = new MultiMap<NodeName, ActorName>();
   /** Node → what the replicas assigned there need together. */
   readonly used = new Map<NodeName, Usage>();
   /** Backend → endpoints whose traffic or shadows name it. */
@@ -54,6 +56,7 @@ export class Indexes {
     else if (fact.kind === "endpoint") this.#endpoint(fact.after, step);
     else if (fact.kind === "goal") this.#goal(fact.after, step);
     else if (fact.kind === "assignment") this.#assignment(fact.after, step);
+    else if (fact.kind === "status") this.statusesOn[step](fact.after.node, fact.after.actor);
   }
 
   #backend(record: BackendRecord, step: "add" | "delete"): void {

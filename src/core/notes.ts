@@ -2,11 +2,20 @@
  * What a controller life remembers of single things from one decision to the next, besides what is saved: small facts that a decision
  * notes and a later one reads. All of it ends with the life; a new one starts with none and comes to the same ends, later.
  */
+import type { Instant } from "../base/time.ts";
 
 export interface NoteValues {
   /** Backend: it wants more replicas than the nodes have room for. */
   readonly unplaced: true;
+  /** Node that has records and no registration. */
+  readonly silences: Silence;
 }
+
+export type Silence =
+  | { readonly kind: "counting"; readonly since: Instant }
+  /** Too many are silent: its time begins when they are fewer. */
+  | { readonly kind: "held" }
+  | { readonly kind: "dead"; readonly at: Instant };
 
 export type NoteKind = keyof NoteValues;
 
@@ -17,6 +26,7 @@ export type NoteChanges = { readonly [K in NoteKind]: ReadonlyMap<string, NoteVa
 
 export class NoteBook implements Notes {
   readonly unplaced = new Map<string, true>();
+  readonly silences = new Map<string, Silence>();
 
   /** What a decision has noted, once it is durable. */
   take(changes: NoteChanges): void {

@@ -21,7 +21,7 @@ import { judgeBackend, routersBehind } from "./judge-goals.ts";
 import { observeReplicas } from "./observed-replica.ts";
 import { describeShortage, type NodeLoad, placeActor, roomFor } from "./placement.ts";
 import { mayReplaceAt, withReplacement } from "./sick-replicas.ts";
-import type { Withdrawal } from "./soft-state.ts";
+import type { Published, SoftState, Withdrawal } from "./soft-state.ts";
 import type { View } from "./view.ts";
 
 export const reconcileBackend = (draft: Draft, tag: BackendTag): void => {
@@ -89,14 +89,29 @@ const toldOf = ({ view, soft }: Draft, actor: ActorName, withdrawal: Withdrawal)
   const names = view.endpointsOf(spec.backend);
   // An endpoint that names the backend no more may still be published as it was.
   for (const endpoint of new Set([...names, ...changedEndpoints(view)])) {
-    const published = soft.published.get(endpoint);
+    const published = soft.published.get(endpoint) ?? unpublishedEnd(view, soft, endpoint);
+    if (published === "held") return undefined;
     const replicas = published?.closure?.backends[spec.backend]?.replicas;
     if (replicas?.some(({ replica }) => replica === actor)) return undefined;
-    if (!names.has(endpoint)) continue;
-    if (published === undefined) return undefined;
+    if (published === undefined || (!names.has(endpoint) && published.closure !== undefined)) continue;
     if (published.counter > told.counter) told = published;
   }
   return told;
+};
+
+/**
+ * Of an endpoint that this life has not published yet. One that is gone by now routers know from an older life; they learn its end by the
+ * first complete answer, which comes when no other is held back any more: by the newest that was published then.
+ */
+const unpublishedEnd = (view: View, soft: SoftState, endpoint: EndpointTag): Published | "held" | undefined => {
+  if (view.endpoint(endpoint) !== undefined) return "held";
+  let newest: Published | undefined;
+  for (const { tag } of view.all("endpoint")) {
+    const published = soft.published.get(tag);
+    if (published === undefined) return "held";
+    if (newest === undefined || published.counter > newest.counter) newest = published;
+  }
+  return newest && { ...newest, closure: undefined };
 };
 
 /** Endpoints whose last change routers have not all applied. */

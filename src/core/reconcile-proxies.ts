@@ -27,7 +27,7 @@ export const reconcileProxies = (draft: Draft): void => {
     draft.delete("assignment", proxy.actor);
   }
 
-  const nodes = instance.phase === "running" ? proxyNodes([...view.all("node")], instance.http) : [];
+  const nodes = instance.phase === "running" ? proxyNodes(view, instance.http, proxies) : [];
   const wanted = new Map(nodes.map((node) => [node, instance.http.proxiesPerNode]));
   const running = proxies.filter((proxy) => proxy.intent.kind === "run").sort(byAge);
   for (const proxy of surplusOf(running, { wanted, view, instance })) {
@@ -38,17 +38,32 @@ export const reconcileProxies = (draft: Draft): void => {
     draft.put("assignment", proxy.actor, { ...proxy, intent: { kind: "drain", timeoutMs: drainTimeoutOf(instance) } });
   }
   startMissing(draft, wanted);
+  draft.explain("proxies", reasonOf(view));
+};
+
+/** A port that cannot be listened on, say; the agent tries for ever. */
+const reasonOf = (view: View): string | undefined => {
+  for (const actor of view.proxies()) {
+    const status = view.status(actor);
+    if (view.assignment(actor)?.intent.kind !== "run" || status === undefined || !statusCounts(view, status)) continue;
+    if (status.state === "exited" && status.error !== undefined)
+      return `${actor} does not run, and is started again: ${status.error.message}`;
+  }
+  return undefined;
 };
 
 const ROWS_RESERVE = 3;
 
 /** Nodes that shall have proxies, of those that are registered. */
-const proxyNodes = (nodes: readonly NodeRecord[], http: HttpConfig): readonly NodeName[] => {
-  const names = nodes.map((node) => node.node).sort();
+const proxyNodes = (view: View, http: HttpConfig, proxies: readonly Assignment[]): readonly NodeName[] => {
   if (http.location === "none") return [];
-  if (http.location === "every") return names;
-  const heads = nodes.filter((node) => node.labels[HEAD_LABEL] === "true").map((node) => node.node);
-  return heads.length > 0 ? heads.sort() : names.slice(0, 1);
+  const nodes: readonly NodeRecord[] = [...view.all("node")].sort((a, b) => (a.node < b.node ? -1 : 1));
+  if (http.location === "every") return nodes.map((node) => node.node);
+  const heads = nodes.filter((node) => node.labels[HEAD_LABEL] === "true");
+  if (heads.length > 0) return heads.map((node) => node.node);
+  // A silent node keeps what it has until it is given up: while it is the head nobody else is.
+  if (proxies.some((proxy) => view.node(proxy.node) === undefined && proxy.intent.kind === "run")) return [];
+  return nodes.slice(0, 1).map((node) => node.node);
 };
 
 const surplusOf = (

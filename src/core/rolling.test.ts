@@ -4,12 +4,14 @@ import {
   createBackend,
   createEndpoint,
   deleteBackend,
+  deleteEndpoint,
   restart,
   setTraffic,
   update,
 } from "../../tests/harness/calls.ts";
 import { CoreWorld } from "../../tests/harness/core-world.ts";
 import type { Assignment } from "../model/actor.ts";
+import type { NodeName } from "../model/ids.ts";
 
 const BOOM = { code: "start-failed", message: "no weights" };
 
@@ -162,6 +164,41 @@ describe("order of going", () => {
     world.acknowledge();
     world.decideAll();
     expect(world.replicas("a")[0]?.assignment.intent.kind).toBe("drain");
+  });
+
+  test("an endpoint that a new life deletes before it may publish anything is known to routers until it may", () => {
+    world = new CoreWorld({ location: "head" });
+    world.settle();
+    const [proxy] = world.assignments();
+    world.call(createBackend("a"));
+    world.settle();
+    world.setNode(1, { node: "second" as NodeName });
+    world.call(createBackend("b"));
+    world.call(createEndpoint("x", { a: 1 }));
+    world.call(createEndpoint("z", { b: 1 }));
+    world.settle();
+    const nodeOf = (backend: string) => world.replicas(backend)[0]!.assignment.node;
+    expect(nodeOf("a")).not.toBe(nodeOf("b"));
+    world.loseNode(nodeOf("b"));
+    world.clients = [{ name: proxy!.actor, kind: "proxy", applied: undefined }];
+    world.crash();
+    world.decideAll();
+    expect(world.closure("z")).toBeUndefined();
+    world.call(deleteEndpoint("x"));
+    world.call(deleteBackend("a"));
+    world.decideAll();
+    for (let waited = 0; waited < 4; waited += 1) {
+      world.now += 1_100;
+      world.decideAll();
+      expect(world.replicas("a")[0]?.assignment.intent.kind).toBe("run");
+    }
+    // What was held back is published now: with it routers learn that x is gone.
+    world.now += 1_000;
+    world.decideAll();
+    expect(world.closure("z")).toBeDefined();
+    expect(world.replicas("a")[0]?.assignment.intent.kind).toBe("run");
+    world.settle();
+    expect(world.replicas("a")).toEqual([]);
   });
 });
 

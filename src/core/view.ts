@@ -106,6 +106,14 @@ export class View {
     return this.#indexes.onNode.get(node);
   }
 
+  nodesWithActors(): Iterable<NodeName> {
+    return this.#indexes.onNode.keys();
+  }
+
+  nodesWithStatuses(): Iterable<NodeName> {
+    return this.#indexes.statusesOn.keys();
+  }
+
   /** What the replicas assigned to the node need together. */
   usedOn(node: NodeName): Usage {
     return this.#indexes.used.get(node) ?? NO_USAGE;

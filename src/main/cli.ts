@@ -60,8 +60,8 @@ const catchSignals = (): AbortSignal => {
 };
 
 const createTerminal = (): Terminal => {
-  // A reader that went away (`| head`) ends the output, not the command.
-  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
+  process.stdout.on("error", reportLostOutput);
+  process.stderr.on("error", () => {}); // there is nowhere left to say it
   return {
     out: (text) => void process.stdout.write(text),
     err: (text) => void process.stderr.write(text),
@@ -72,6 +72,15 @@ const createTerminal = (): Terminal => {
       err: wantsColor(process.env, process.stderr.isTTY === true),
     },
   };
+};
+
+/** A reader that went away (`| head`) has what it wanted: that ends the output, not the command. */
+const reportLostOutput = (error: NodeJS.ErrnoException): void => {
+  if (error.code === "EPIPE") return;
+  process.stderr.write(`error the output cannot be written: ${error.message} [output-unwritable]\n`);
+  process.once("exit", () => {
+    process.exitCode = 1;
+  });
 };
 
 const tailLogs = async (

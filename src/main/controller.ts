@@ -81,6 +81,7 @@ const main = async (launch: ControllerLaunch): Promise<void> => {
       },
       onStandstill: (error) => {
         log.error("standstill", { error });
+        if (isAwaited(launch) && servers === undefined) failed(error);
         serve().catch(failed);
       },
       onLost: (lost) => {
@@ -123,16 +124,13 @@ const main = async (launch: ControllerLaunch): Promise<void> => {
   clock.after(DIAL_INTERVAL_MS, linked.resolve); // no agent: nobody to tell
 };
 
-/** Whoever waits for a start is told why there is none; afterwards there is always somebody to ask. */
-const openStore = (
-  { stateDir, resume, firstLife }: ControllerLaunch,
-  options: Omit<SqliteStoreOptions, "path">,
-): Store =>
-  openLastingStore(
-    openSqliteStore,
-    { path: stateFiles(stateDir).store, ...options },
-    resume || firstLife ? "made" : "found",
-  );
+/** Somebody waits for this start, and is told why there is none. Where it is over there is always a controller to ask. */
+const isAwaited = ({ resume, firstLife }: ControllerLaunch): boolean => resume || firstLife;
+
+const openStore = (launch: ControllerLaunch, options: Omit<SqliteStoreOptions, "path">): Store => {
+  const path = stateFiles(launch.stateDir).store;
+  return openLastingStore(openSqliteStore, { path, ...options }, isAwaited(launch) ? "made" : "found");
+};
 
 /** On the unix socket, and on TCP when that is wanted. fastify and zod take longer to load than everything else here. */
 const listen = async (

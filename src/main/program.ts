@@ -112,13 +112,16 @@ export const connectTo = (
     disconnect: handles.close,
     untilGone: async (goneSignal) => {
       // The agent ends last, a moment after it has let go of everything: it is the process to wait for.
-      let agentPid = file.agentPid;
+      let { agentPid, ending } = file;
       while (!isGone()) {
-        agentPid = readJson<InstanceFile>(run.instance)?.agentPid ?? agentPid;
+        const now = readJson<InstanceFile>(run.instance);
+        agentPid = now?.agentPid ?? agentPid;
+        ending = now?.ending ?? ending;
         await sleep(GONE_INTERVAL_MS, undefined, { signal: goneSignal });
       }
       const agent = agentPid === undefined ? undefined : processHost().identityOf(agentPid);
       while (agent !== undefined && processHost().isAlive(agent) && isGone()) await sleep(GONE_INTERVAL_MS);
+      return ending === undefined ? "lost" : "told to end";
     },
     owned: as === "owned",
   };
@@ -152,7 +155,7 @@ const connectByAddress = (address: string, token: string | undefined): Promise<S
       );
     },
     disconnect: async () => {},
-    untilGone: async () => {},
+    untilGone: async () => "lost",
     owned: false,
   });
 };

@@ -47,13 +47,13 @@ interface Play {
 }
 
 const playScenario = async ({ name, seed, crashes, at, listen }: Play): Promise<number> => {
-  const steps = SCENARIOS[name];
-  if (steps === undefined) {
+  const scenario = SCENARIOS[name];
+  if (scenario === undefined) {
     print(`no scenario is called "${name}". There are: ${Object.keys(SCENARIOS).join(" · ")}.`);
     return 2;
   }
   const crashAt = at === "" ? [] : at.split(",").map(Number);
-  const result = await runScenario({ seed, name, steps, crashes, crashAt, ...listen });
+  const result = await runScenario({ seed, name, scenario, crashes, crashAt, ...listen });
   for (const outcome of result.outcomes) print(outcome);
   printViolation(
     result.violation,

@@ -105,6 +105,7 @@ export const ERROR_CODES = {
     504,
     "An app that `maitred run` starts did not serve within --timeout; what had been started has been ended.",
   ),
+  "output-unwritable": entry(500, "What a command prints cannot be written where it was to go."),
   "usage": entry(400, "The command line is wrong."),
   "not-implemented": entry(501, "This version does not do that yet."),
   "internal": entry(500, "A bug in maitred."),

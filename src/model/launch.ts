@@ -11,6 +11,8 @@ export interface AgentLaunch {
   readonly node: string;
   readonly stateDir: string;
   readonly runDir: string;
+  /** Of this node: `head: "true"` marks a head node. */
+  readonly labels?: Readonly<Record<string, string>> | undefined;
   /** Wanted HTTP options; they replace the saved ones only where given. */
   readonly http: Partial<HttpConfig>;
   /** The instance ends, and is erased, when one of these processes goes. None = it is detached. */

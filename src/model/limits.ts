@@ -72,6 +72,14 @@ export const REPLACE_BACKOFF_MIN_MS = 1_000;
 export const REPLACE_BACKOFF_MAX_MS = 60_000;
 export const REPLACE_BACKOFF_RESET_MS = 180_000;
 
+/**
+ * A node whose registration has lapsed is given up after so long: its agent is restarted within seconds, a machine starts within this or
+ * not soon. In a new controller life the time begins anew.
+ */
+export const NODE_DEAD_AFTER_MS = 30_000;
+/** From one node's death to the next one's: its replicas have started elsewhere by then, and nodes that come back together are not given up together. */
+export const NODE_DEATH_PACE_MS = 10_000;
+
 // ── long poll
 /** A poll without news ends after this and is sent again, so that no waiter outlives a lost connection for long. */
 export const POLL_TIMEOUT_MS = 30_000;
@@ -243,6 +251,8 @@ export const HEADERS_TIMEOUT_MS = 10_000;
 /** From the first byte of a request to the end of its body. */
 export const REQUEST_TIMEOUT_MS = 300_000;
 export const KEEP_ALIVE_TIMEOUT_MS = 75_000;
+/** After this much silence the kernel asks whether the client is still there: one that vanished without a word is found out while it waits. */
+export const TCP_PROBE_AFTER_MS = 30_000;
 /** Proxy processes of one node: more than one for each core only take memory, and a mistyped number must not start thousands. */
 export const MAX_PROXIES_PER_NODE = 64;
 /** Connections of one proxy process. */

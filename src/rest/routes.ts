@@ -143,7 +143,10 @@ const addReads = (app: FastifyInstance, { controlPlane, drawId }: RestOptions): 
 /** Aborts when the client has gone before its answer. */
 const signalOf = (reply: FastifyReply): AbortSignal => {
   const gone = new AbortController();
-  reply.raw.once("close", () => gone.abort());
+  // Also an answered request closes; an abort that nobody hears costs more than the rest of a short answer.
+  reply.raw.once("close", () => {
+    if (!reply.raw.writableFinished) gone.abort();
+  });
   return gone.signal;
 };
 

@@ -9,6 +9,7 @@ import { keysOf } from "../model/keys.ts";
 import { ACTOR_FILE_VARIABLE, type AgentLaunch } from "../model/launch.ts";
 import type { PollAnswer, PollRequest } from "../model/longpoll.ts";
 import { type ActorFile, stateFiles } from "../model/places.ts";
+import type { HttpConfig } from "../model/records.ts";
 import type { Log } from "../ports/log.ts";
 import { runAgent } from "./actors/agent-program.ts";
 import { runController, traceLog } from "./actors/controller-program.ts";
@@ -16,6 +17,7 @@ import { runProxy } from "./actors/proxy-program.ts";
 import { runReplica } from "./actors/replica-program.ts";
 import type { RouterSeat } from "./actors/router-seat.ts";
 import type { Effects } from "./kernel/effects.ts";
+import { Mishaps } from "./kernel/mishaps.ts";
 import { Scheduler } from "./kernel/scheduler.ts";
 import { SeededRandom } from "./kernel/seeded-random.ts";
 import type { SimProcess } from "./kernel/sim-process.ts";
@@ -24,12 +26,14 @@ import { Weather } from "./kernel/weather.ts";
 import { SimNode } from "./node/sim-node.ts";
 import type { ControllerSeat, Network } from "./node/sim-poll.ts";
 import { type Commit, keyOf, SimStore } from "./store/sim-store.ts";
-import { SimStoreClient } from "./store/store-client.ts";
+import { SimStoreClient, type StoreNetwork } from "./store/store-client.ts";
 
 const INSTANCE = "sim" as InstanceName;
 
 export interface WorldOptions {
   readonly seed: string;
+  /** Over: two proxies on every node. */
+  readonly http?: Partial<HttpConfig> | undefined;
   /** 1: the embedded store's world. More: a cluster, any of whose nodes may lead. */
   readonly nodes: number;
   readonly effects: Effects;
@@ -79,15 +83,16 @@ export class World {
   readonly nodes: readonly SimNode[];
   readonly routers = new Set<RouterSeat>();
   readonly network: Network;
+  readonly mishaps = new Mishaps();
+  readonly #http: HttpConfig;
   readonly #seats = new Map<string, ControllerSeat>();
-  /** Backends by tag: until when nothing of them can start. */
-  readonly #outages = new Map<string, number>();
   readonly #listeners = new Map<keyof WorldEvents, ((event: never) => void)[]>();
   /** Nodes whose instance has ended: nobody rescues their agent. */
   readonly #ended = new Map<NodeName, AgentEnd>();
   #violation: Violation | undefined;
 
-  constructor({ seed, nodes, effects, onLine }: WorldOptions) {
+  constructor({ seed, nodes, effects, onLine, http }: WorldOptions) {
+    this.#http = { host: "127.0.0.1", port: 8000, location: "every", proxiesPerNode: 2, ...http };
     this.trace = new Trace(onLine);
     this.random = new SeededRandom(seed);
     this.weather = new Weather(this.random.fork("weather"));
@@ -97,6 +102,7 @@ export class World {
       scheduler: this.scheduler,
       weather: this.weather,
       seatAt: (address) => this.#seats.get(address),
+      separates: (a, b) => this.mishaps.separates(a, b),
     };
     this.nodes = Array.from({ length: nodes }, (_, index) => this.#makeNode(`n${index + 1}` as NodeName));
     this.store.onCommit((commit) => {
@@ -161,7 +167,7 @@ export class World {
       node: node.name,
       stateDir: node.stateDir,
       runDir: node.runDir,
-      http: { host: "127.0.0.1", port: 8000, location: "every", proxiesPerNode: 2 },
+      http: this.#http,
       owners: [],
       output: "files",
       resume: true,
@@ -179,22 +185,32 @@ export class World {
     return spec?.kind === "replica" ? spec.backend : undefined;
   }
 
-  /** What the code of this backend needs at its start is not there for so long. */
+  hasOutage(backend: string): boolean {
+    return this.mishaps.hasOutage(backend, this.scheduler.now());
+  }
+
   beginOutage(backend: string, forMs: number): void {
     this.note("world", `outage of ${backend} for ${forMs.toFixed(0)} ms`);
-    this.#outages.set(backend, this.scheduler.now() + forMs);
-  }
-
-  endOutages(): void {
-    this.#outages.clear();
-  }
-
-  hasOutage(backend: string): boolean {
-    return (this.#outages.get(backend) ?? 0) > this.scheduler.now();
+    this.mishaps.beginOutage(backend, this.scheduler.now() + forMs);
   }
 
   powerCut(node: SimNode): void {
     node.powerCut();
+  }
+
+  /** Without power until `powerOn`. */
+  powerOff(node: SimNode): void {
+    this.mishaps.powerOff(node.name);
+    node.powerCut();
+  }
+
+  powerOn(node: SimNode): void {
+    if (this.mishaps.powerOn(node.name)) this.#rescue(node);
+  }
+
+  /** Faults are over: what was off goes on again. */
+  endMishaps(): void {
+    for (const name of this.mishaps.end()) this.#rescue(this.nodes.find((node) => node.name === name)!);
   }
 
   agentEnded(node: SimNode, end: AgentEnd): void {
@@ -223,7 +239,12 @@ export class World {
   }
 
   storeFor(process: SimProcess): SimStoreClient {
-    const { store, scheduler, weather: network, effects } = this;
+    const { store, scheduler, weather, effects, mishaps } = this;
+    const network: StoreNetwork = {
+      fate: () => (mishaps.isCutOff(process) ? weather.lostRequest() : weather.fate()),
+      watchDelayMs: () => weather.watchDelayMs(),
+      isCutOff: () => mishaps.isCutOff(process),
+    };
     return new SimStoreClient({ store, scheduler, network, effects, process });
   }
 
@@ -234,7 +255,9 @@ export class World {
   #rescue(node: SimNode): void {
     const isPowered = node.processes.length > 0;
     const { from, to } = isPowered ? RESCUE_MS : REBOOT_MS;
-    this.scheduler.after(this.random.between(from, to), () => this.startAgent(node, "rescue"));
+    this.scheduler.after(this.random.between(from, to), () => {
+      if (this.mishaps.hasPower(node.name)) this.startAgent(node, "rescue");
+    });
   }
 
   #bootDelayMs(): number {

@@ -76,6 +76,15 @@ test("the terminal shows what user code prints and throws, in short; the logs ha
   await nothingLeft();
 }, 40_000);
 
+test("who stops its instance from elsewhere ends the command too, which is no failure", async () => {
+  const name = lab().name("stopped");
+  const command = spawnMaitred(["run", fixture("apps/hello.ts").pathname, "--port", "0", "--instance", name]);
+  await baseUrlOf(command);
+  expect(await maitred(["stop", "--instance", name])).toMatchObject({ status: 0 });
+  expect(await command.ended()).toMatchObject({ status: 0, stderr: "ended: somebody has stopped the instance\n" });
+  await nothingLeft();
+}, 40_000);
+
 test("a second signal ends it at once, and nothing is left either", async () => {
   const command = spawnMaitred([
     "run",

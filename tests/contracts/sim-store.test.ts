@@ -9,6 +9,7 @@ import { type StoreLab, storeContract } from "./store-contract.ts";
 
 const network = {
   fate: () => ({ requestMs: 0.2, answerMs: 0.2, loses: "nothing", outlives: false }) as const,
+  isCutOff: () => false,
   watchDelayMs: () => 0.3,
 };
 

@@ -11,11 +11,20 @@ const env = { PORT: "0" };
 const wordOf = (data: string): string =>
   data === "[DONE]" ? data : (JSON.parse(data) as Chunk).choices.map(({ delta }) => delta.content).join("");
 
-test("the gateway adds the key from its env file and streams the model's answer on, over HTTP and through a handle", async () => {
+test("the gateway adds the key from its env file, streams the model's answer on, and lets the model go when nobody listens", async () => {
   const { status, stdout, stderr } = await spawnNode(["examples/llm-gateway/main.ts"], { env }).ended();
   expect({ status, stderr }).toMatchObject({ status: 0 });
   const said = (text: string) => text.replaceAll(/^data: (.*)\n\n/gm, (_event, data: string) => wordOf(data));
-  expect(said(stdout)).toBe("200 text/event-stream\nYou asked: Is it late?[DONE]You asked: Through a handle?\n");
+  expect(said(stdout).split("\n")).toEqual([
+    "200 text/event-stream",
+    "You asked: Is it late?[DONE]the client left, the model was let go",
+    "You asked: Through a handle?",
+    "You and let go by break",
+    "query-cancelled",
+    "You asked: Yes?",
+    "You asked: Yes?",
+    "",
+  ]);
 });
 
 test("a Hono app answers over HTTP and through handle.fetch, and asks the model by a handle", async () => {

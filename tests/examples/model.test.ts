@@ -12,7 +12,10 @@ test("the script makes two versions, splits the traffic, asks in every way, and 
   const { status, stdout, stderr } = await script.ended();
   expect({ status, stderr }).toMatchObject({ status: 0 });
   expect(stdout).toMatch(/^HTTP 200 \{\n? *species: 'setosa'/);
-  const answers = ["method setosa", "door true", "typed array 3", "stream setosa", "untyped object", "not sure 422"];
+  const answers = [
+    ...["method setosa", "door true", "canary 2 true", "one key 1", "typed array 3", "stream setosa"],
+    ...["ranked setosa", "ranked versicolor", "ranked virginica", "untyped object", "not sure 422"],
+  ];
   expect(stdout.trimEnd().split("\n").slice(-answers.length)).toEqual(answers);
   await nothingIsLeft(lab());
 });

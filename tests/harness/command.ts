@@ -9,7 +9,7 @@ import { STACK_LINE } from "./http.ts";
 import { waitFor } from "./wait-for.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
-const BIN = join(ROOT, "bin/maitred.js");
+export const BIN = join(ROOT, "bin/maitred.js");
 
 const COMMAND_DEADLINE_MS = 30_000;
 

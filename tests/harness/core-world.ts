@@ -101,6 +101,7 @@ export class CoreWorld {
     this.#save(decision);
     this.#publish(decision);
     this.#notes.take(decision.notes);
+    for (const node of decision.collected) this.#collect(node);
     for (const [key, at] of decision.wakes) this.#wakes.push({ key, at });
     this.#dirty.push(...decision.leftDirty);
     return decision;
@@ -372,6 +373,12 @@ export class CoreWorld {
       else this.saved.set(key, { text, revision: this.#revision });
       this.view.apply(fact, this.#revision);
       if (fact.kind === "assignment" && fact.after === undefined) this.#withdrawals.delete(fact.id as ActorName);
+    }
+  }
+
+  #collect(node: NodeName): void {
+    for (const { actor } of [...this.view.all("status")].filter((row) => row.node === node)) {
+      this.observe({ kind: "status", id: actor, after: undefined });
     }
   }
 

@@ -7,6 +7,7 @@ import { isServeError, messageOf, ServeError } from "../../base/serve-error.ts";
 const BUSY = 5;
 const LOCKED = 6;
 const READONLY = 8;
+const IOERR = 10;
 const CORRUPT = 11;
 const FULL = 13;
 const CANTOPEN = 14;
@@ -26,10 +27,10 @@ export const movedError = (path: string): ServeError =>
     { retryable: true, details: { path, sqliteCode: CANTOPEN } },
   );
 
-/** Whether only new connections can help: what is full or held by somebody passes by itself. */
+/** Whether only new connections can help: what is full, fails to be written or is held by somebody passes by itself, and can be read. */
 export function isFileLost(error: unknown): boolean {
   const code = isServeError(error) && error.code === "store-unavailable" ? error.details["sqliteCode"] : undefined;
-  return typeof code === "number" && ![FULL, BUSY, LOCKED].includes(code);
+  return typeof code === "number" && ![FULL, IOERR, BUSY, LOCKED].includes(code);
 }
 
 /** What a caller of the store sees of anything that was thrown while it worked on the file at `path`. */

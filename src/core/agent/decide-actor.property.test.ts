@@ -176,7 +176,8 @@ it("whatever happens: one process at most, rising incarnations, and a healthy ac
       expect(view.life.kind === "up").toBe(world.living !== undefined);
       const intent = view.wanted.kind === "assigned" ? view.wanted.assignment.intent.kind : "none";
       if (intent !== "run") {
-        world.apply({ kind: "wait", ms: 1_000 });
+        // A process without a record is drained with its own configuration's time.
+        world.apply({ kind: "wait", ms: intent === "none" ? 20_000 : 1_000 });
         expect(world.living, "what is not to run is gone after its time").toBeUndefined();
         return;
       }

@@ -202,6 +202,20 @@ describe("an actor with a process", () => {
     expect(decideActor(adopted, at(1e9)).steps).toEqual([]);
   });
 
+  it("without a record, of a node that was given up and is back, is drained when it serves, and killed when it does not", () => {
+    const lost = decideActor(running({ kind: "none" }), at(0));
+    expect(lost.steps).toMatchObject([
+      { kind: "save" },
+      { kind: "intent", intent: { kind: "drain", timeoutMs: 20_000 } },
+    ]);
+    const killed = decideActor(lost.view, at(20_000));
+    expect(killed.steps).toEqual([{ kind: "kill", reason: "drain-timeout" }]);
+    const ended = exitedActor(lost.view, { code: 0, signal: undefined }, 10);
+    expect(kinds(decideActor(ended, at(10)).steps)).toEqual(["forget"]);
+    const starting = spawnedActor(newActor(actor, { kind: "none" }), fileOf(assignment(), 1), processOf(1), 0);
+    expect(decideActor(starting, at(0)).steps).toEqual([{ kind: "kill", reason: "no-record" }]);
+  });
+
   it("is not dead because its link is", () => {
     expect(decideActor(unlinkedActor(running()), at(1e9)).steps).toEqual([]);
     expect(statusOf(unlinkedActor(running()), writer)?.state).toBe("ready");

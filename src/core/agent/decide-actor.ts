@@ -4,6 +4,7 @@
  *
  * The agent restarts in place: same name, incarnation + 1, with a growing pause; after maxStartAttempts starts in a row that failed it
  * leaves a replica `exited` and the controller decides. It never chooses another name.
+ * A ready process without a record belongs to a node that was given up for dead and is back: it is drained, not killed.
  * An intent goes forward only (run, drain, kill, no record): the controller replaces who leaves by another name.
  * A ready replica is asked from time to time whether its event loop turns; one that owes an answer for loopStallLimitMs is reported
  * as stalled and otherwise left alone: what becomes of it the controller decides.
@@ -11,7 +12,7 @@
 import { assertNever } from "../../base/assert.ts";
 import type { Assignment, Intent } from "../../model/actor.ts";
 import type { BackendConfig } from "../../model/backend-config.ts";
-import { STALL_PING_MAX_MS, STALL_PING_MIN_MS } from "../../model/limits.ts";
+import { PROXY_DRAIN_TIMEOUT_MS, STALL_PING_MAX_MS, STALL_PING_MIN_MS } from "../../model/limits.ts";
 import { type ActorView, assignmentOf, type Instant, type KillReason, type Life, NOT_TOLD } from "./actor-view.ts";
 
 export type Step =
@@ -76,7 +77,7 @@ const hasGivenUp = (view: ActorView, { spec }: Assignment): boolean =>
 
 const decideUp = (view: ActorView, life: Up, now: Instant): Decision => {
   if (life.killed !== undefined) return nothing(view);
-  const assignment = assignmentOf(view);
+  const assignment = assignmentOf(view) ?? drainOfLost(view, life);
   if (assignment === undefined) return kill(view, life, "no-record");
   switch (assignment.intent.kind) {
     case "kill":
@@ -88,6 +89,15 @@ const decideUp = (view: ActorView, life: Up, now: Instant): Decision => {
     default:
       return assertNever(assignment.intent);
   }
+};
+
+const drainOfLost = ({ file }: ActorView, { readySince }: Up): Assignment | undefined => {
+  if (file === undefined || readySince === undefined) return undefined;
+  const { assignment } = file;
+  if (assignment.intent.kind !== "run") return assignment;
+  const { spec } = assignment;
+  const timeoutMs = spec.kind === "replica" ? spec.config.gracefulShutdownTimeoutMs : PROXY_DRAIN_TIMEOUT_MS;
+  return { ...assignment, intent: { kind: "drain", timeoutMs } };
 };
 
 interface Draining {

@@ -3,6 +3,7 @@
  * knows exactly that. Answers what is not at rest yet.
  */
 import type { Assignment } from "../../model/actor.ts";
+import type { NodeName } from "../../model/ids.ts";
 import { ACTOR_FILE_VARIABLE } from "../../model/launch.ts";
 import type { ActorFile } from "../../model/places.ts";
 import type { GoalRecord } from "../../model/records.ts";
@@ -62,7 +63,7 @@ const nodeProblems = (world: World, facts: Facts): readonly string[] =>
   world.nodes.flatMap((node) => {
     const proxies = facts.assignments().filter((it) => it.node === node.name && it.spec.kind === "proxy");
     const ready = proxies.filter((it) => facts.countedStatus(it)?.state === "ready");
-    const wanted = facts.instance()?.http.proxiesPerNode ?? 0;
+    const wanted = wantedProxies(world, facts, node.name);
     return [
       ...(facts.node(node.name) === undefined ? [`${node.name} is not registered`] : []),
       ...(node.ofKind("controller").length === 1
@@ -73,6 +74,13 @@ const nodeProblems = (world: World, facts: Facts): readonly string[] =>
         : [`${node.name} has ${ready.length} proxies of ${proxies.length}`]),
     ];
   });
+
+/** Without labels the first node by name is the head. */
+const wantedProxies = ({ nodes }: World, facts: Facts, node: NodeName): number => {
+  const { location = "none", proxiesPerNode = 0 } = facts.instance()?.http ?? {};
+  const [head] = nodes.map(({ name }) => name).sort();
+  return location === "every" || (location === "head" && node === head) ? proxiesPerNode : 0;
+};
 
 /** Every living actor has a record that says so, and every record's word is true. */
 const processProblems = (world: World, facts: Facts): readonly string[] => {

@@ -1,7 +1,7 @@
 /**
  * Nothing is accepted from an older epoch or incarnation: hard state is written only by the controller whose key `leader` stands, status
  * rows only by the agent whose registration stands, under its incarnation, or by one that is about to register under the next, while
- * none does.
+ * none does. Rows of a node without a registration may be deleted by the leader.
  */
 import type { ActorStatus } from "../../model/actor.ts";
 import type { KeyValue } from "../../ports/store.ts";
@@ -44,7 +44,9 @@ export const checkFences = (world: World, facts: Facts): void => {
         world.violate(NAME, `${writer} wrote ${key} while ${registered} is registered`);
       }
       if (change.kind === "put") checkIncarnation(node, change.entry, registered !== undefined);
-      if (!writer.startsWith(`agent@${node}/`)) world.violate(NAME, `${writer} wrote ${key}`);
+      // Rows of a node that was given up are collected by the leader.
+      const isCollected = change.kind === "delete" && registered === undefined && writer === leader;
+      if (!writer.startsWith(`agent@${node}/`) && !isCollected) world.violate(NAME, `${writer} wrote ${key}`);
     } else if (writer !== leader) {
       world.violate(NAME, `${writer} wrote ${key} while ${leader ?? "nobody"} leads`);
     }

@@ -2,7 +2,7 @@
  * How store and network behave at the moment: delays, and the share of requests that go wrong. Faults change it while the simulation
  * runs; every single delay and loss is drawn from the seed.
  */
-import type { RequestFate, StoreNetwork } from "../store/store-client.ts";
+import type { RequestFate } from "../store/store-client.ts";
 import type { SeededRandom } from "./seeded-random.ts";
 
 export interface Conditions {
@@ -34,7 +34,7 @@ export const FAIR: Conditions = {
 /** A store that does not answer is given up after this: what the embedded store's retries take at most. */
 const DOWN_MS = 2_000;
 
-export class Weather implements StoreNetwork {
+export class Weather {
   readonly #random: SeededRandom;
   #now: Conditions = FAIR;
 
@@ -60,6 +60,12 @@ export class Weather implements StoreNetwork {
     if (draw < loseRequest) return { ...fate, answerMs: random.between(1, DOWN_MS), loses: "request" };
     if (draw < loseRequest + loseAnswer) return { ...fate, answerMs: random.between(1, DOWN_MS), loses: "answer" };
     return { ...fate, loses: "nothing" };
+  }
+
+  /** Of a process that the store cannot be reached from. */
+  lostRequest(): RequestFate {
+    const { requestMs } = this.fate();
+    return { requestMs, answerMs: this.#random.between(10, DOWN_MS), loses: "request", outlives: false };
   }
 
   watchDelayMs(): number {

@@ -21,11 +21,13 @@ export interface Network {
   readonly scheduler: Scheduler;
   readonly weather: Weather;
   readonly seatAt: (address: string) => ControllerSeat | undefined;
+  /** Whether nothing goes from one to the other. */
+  readonly separates: (a: SimProcess, b: SimProcess) => boolean;
 }
 
 /** One request to a controller. Rejects with `controller-unavailable` when the connection breaks. */
 export const ask = <T>(
-  { scheduler, weather }: Network,
+  { scheduler, weather, separates }: Network,
   route: { readonly from: SimProcess; readonly to: ControllerSeat | undefined; readonly signal?: AbortSignal },
   handle: (controller: Controller, signal: AbortSignal) => Promise<T>,
 ): Promise<T> => {
@@ -49,11 +51,12 @@ export const ask = <T>(
   const breaksThere = weather.breaksCall();
   const breaksBack = weather.breaksCall();
   scheduler.after(weather.netDelayMs(), () => {
-    if (to === undefined || !to.process.isAlive || breaksThere) return broken("nobody answers");
+    if (to === undefined || !to.process.isAlive || breaksThere || separates(from, to.process))
+      return broken("nobody answers");
     to.process.deliver(() => {
       handle(to.controller, connection.signal).then(
         (value) => {
-          if (breaksBack || !to.process.isAlive) broken("the connection broke");
+          if (breaksBack || !to.process.isAlive || separates(from, to.process)) broken("the connection broke");
           else answer(() => resolve(copyOf(value)));
         },
         (error: unknown) => answer(() => reject(errorOf(error))),

@@ -21,19 +21,19 @@ const twoOf =
     });
   };
 
-describe.each(Object.entries(SCENARIOS))("%s", (name, steps) => {
+describe.each(Object.entries(SCENARIOS))("%s", (name, scenario) => {
   test.each(["controller", "agent"] as const)(
     "survives a crash of the %s before and after every effect",
     { timeout: 180_000 },
     async (kind) => {
-      const { runs, problems } = await crashEverywhere({ seed: SEED, name, steps, crashes: [kind] });
+      const { runs, problems } = await crashEverywhere({ seed: SEED, name, scenario, crashes: [kind] });
       expect(problems).toEqual([]);
       expect(runs).toBeGreaterThan(20);
     },
   );
 
   test("survives two crashes, of whomever", { timeout: 180_000 }, async () => {
-    const options = { seed: SEED, name, steps, crashes: ["controller", "agent", "proxy"] } as const;
+    const options = { seed: SEED, name, scenario, crashes: ["controller", "agent", "proxy"] } as const;
     const { problems } = await crashEverywhere(options, twoOf(name));
     expect(problems).toEqual([]);
   });

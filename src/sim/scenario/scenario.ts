@@ -1,5 +1,5 @@
 /**
- * A fixed sequence of calls and events on one node, with crashes at chosen effects. Every effect of the controller and of the agent is a
+ * A fixed sequence of calls and events on one node or a few, with crashes at chosen effects. Every effect of the controller and of the agent is a
  * pair of moments, before and after it; whoever is killed there is started again as in life. Afterwards everything must be at rest, and
  * what is saved must be what no crash leaves.
  */
@@ -22,14 +22,23 @@ export type Step =
   | { readonly kind: "stall"; readonly backend: string }
   /** It dies, and for a while nothing of the backend can start. */
   | { readonly kind: "outage"; readonly backend: string }
+  /** A node that does not lead loses its power, or its connections, until `rejoin`. */
+  | { readonly kind: "powerOff" }
+  | { readonly kind: "cutOff" }
+  | { readonly kind: "rejoin" }
   /** Somebody starts the instance again. */
   | { readonly kind: "start" };
+
+export interface Scenario {
+  readonly nodes: number;
+  readonly steps: readonly Step[];
+}
 
 export interface ScenarioOptions {
   readonly seed: string;
   /** In scenarios.ts. */
   readonly name: string;
-  readonly steps: readonly Step[];
+  readonly scenario: Scenario;
   /** Whose effects are moments for a crash. */
   readonly crashes: readonly ProcessKind[];
   readonly crashAt: readonly number[];
@@ -48,20 +57,20 @@ export interface ScenarioResult {
 }
 
 /** Virtual time that one step may take, whatever crashes: a few leases, windows and restarts with their pauses. */
-const STEP_MS = 90_000;
+const STEP_MS = 120_000;
 const LOOK_MS = 250;
 /** Longer than the attempts of one name: its agent gives up meanwhile. */
 const OUTAGE_MS = 4_000;
 
 export const runScenario = async ({
   seed,
-  steps,
+  scenario: { nodes, steps },
   crashes,
   crashAt,
   onLine,
 }: ScenarioOptions): Promise<ScenarioResult> => {
   const plan = new CrashPlan((process) => crashes.includes(process.facts.kind), crashAt);
-  const world = new World({ seed, nodes: 1, effects: plan, onLine });
+  const world = new World({ seed, nodes, effects: plan, onLine });
   const clients = new Clients(world, 0);
   const facts = watchOver(world, (id) => clients.callOf(id));
   world.start();
@@ -99,6 +108,21 @@ const play = async ({ world, clients, facts }: Stage, step: Step): Promise<strin
       world.startAgent(node!, "asked");
       return false;
     });
+    return "done";
+  }
+  if (step.kind === "powerOff" || step.kind === "cutOff") {
+    const victim = world.nodes.find(({ name }) => name !== facts.leader()?.node)!;
+    if (step.kind === "powerOff") world.powerOff(victim);
+    else world.mishaps.cutOff(victim.name);
+    await untilHolds(world, "the others have taken its place", () => {
+      const isLost = (it: { readonly node: string }) => it.node === victim.name;
+      return !facts.assignments().some(isLost) && facts.backends().every(({ tag }) => facts.isAsWanted(tag));
+    });
+    return "done";
+  }
+  if (step.kind === "rejoin") {
+    world.endMishaps();
+    await untilHolds(world, "everything is at rest", () => unrest(world, facts).length === 0);
     return "done";
   }
   if (step.kind === "killReplica") {

@@ -1,10 +1,10 @@
-/** The scenarios that crashes are tried on: together they hold every call and every path of a reconcile. */
+/** The scenarios that crashes are tried on, by name: together they hold every call and every path of a reconcile. */
 import type { AppBackend } from "../../model/app.ts";
 import type { BackendConfigInput } from "../../model/backend-config.ts";
 import type { CodeRef } from "../../model/code-ref.ts";
 import type { EndpointSpec } from "../../model/endpoint.ts";
 import type { AppName, BackendTag, EndpointTag } from "../../model/ids.ts";
-import type { Step } from "./scenario.ts";
+import type { Scenario, Step } from "./scenario.ts";
 
 const CODE: CodeRef = { kind: "export", module: "file:///app/code.ts", export: "Thing", args: [] };
 const QUICK = { startMs: 10, drainMs: 10 };
@@ -66,7 +66,7 @@ const deploy = (
   ),
 });
 
-export const SCENARIOS: Readonly<Record<string, readonly Step[]>> = {
+const ONE_NODE: Readonly<Record<string, readonly Step[]>> = {
   "creating, splitting and deleting": [
     create("a", { numReplicas: 2 }),
     create("b"),
@@ -125,3 +125,25 @@ export const SCENARIOS: Readonly<Record<string, readonly Step[]>> = {
     { kind: "shutdown" },
   ],
 };
+
+const CLUSTER: Readonly<Record<string, readonly Step[]>> = {
+  "losing a node and getting it back": [
+    create("a", { numReplicas: 3 }),
+    endpoint("e", { a: 1 }),
+    { kind: "powerOff" },
+    { kind: "rejoin" },
+    // So that something of it runs on the node that is back.
+    restart("a"),
+    { kind: "cutOff" },
+    { kind: "rejoin" },
+  ],
+};
+
+const on =
+  (nodes: number) =>
+  ([name, steps]: readonly [string, readonly Step[]]): readonly [string, Scenario] => [name, { nodes, steps }];
+
+export const SCENARIOS: Readonly<Record<string, Scenario>> = Object.fromEntries([
+  ...Object.entries(ONE_NODE).map(on(1)),
+  ...Object.entries(CLUSTER).map(on(3)),
+]);

@@ -23,6 +23,8 @@ export interface RequestFate {
 export interface StoreNetwork {
   fate(process: SimProcess): RequestFate;
   watchDelayMs(process: SimProcess): number;
+  /** Whether nothing of the store reaches this process now. */
+  isCutOff(process: SimProcess): boolean;
 }
 
 export interface StoreClientPorts {
@@ -32,6 +34,9 @@ export interface StoreClientPorts {
   readonly effects: Effects;
   readonly process: SimProcess;
 }
+
+/** A connection that was lost for a while comes back, and brings what was missed. */
+const CUT_OFF_LOOK_MS = 500;
 
 /** Before every instant. */
 const LOST = Number.NEGATIVE_INFINITY;
@@ -187,9 +192,14 @@ class ClientWatch implements Watch {
     scheduler.after(network.watchDelayMs(process), () =>
       process.deliver(() => {
         this.#isLooking = false;
-        this.#deliver();
+        if (network.isCutOff(process)) this.#lookLater();
+        else this.#deliver();
       }),
     );
+  }
+
+  #lookLater(): void {
+    this.#ports.scheduler.after(CUT_OFF_LOOK_MS, () => this.look());
   }
 
   stop(): void {

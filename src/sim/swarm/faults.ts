@@ -72,6 +72,24 @@ const KINDS: Readonly<Record<string, { readonly strike: Strike; readonly everyMs
     everyMs: 60_000,
   },
   "power cut": { strike: (world, random) => world.powerCut(random.pick(world.nodes)!), everyMs: 60_000 },
+  "lost node": {
+    strike: (world, random) => {
+      const node = random.pick(world.nodes)!;
+      world.powerOff(node);
+      world.scheduler.after(random.between(10_000, 80_000), () => world.powerOn(node));
+    },
+    everyMs: 60_000,
+  },
+  "cut off node": {
+    strike: (world, random) => {
+      const node = random.pick(world.nodes)!;
+      if (!world.isCluster) return;
+      world.note(node.name, "is cut off");
+      world.mishaps.cutOff(node.name);
+      world.scheduler.after(random.between(500, 60_000), () => world.mishaps.reconnect(node.name));
+    },
+    everyMs: 40_000,
+  },
   "cut links": {
     strike: (world, random) => random.pick(world.nodes)!.switchboard.cut(() => random.chance(0.5)),
     everyMs: 12_000,
@@ -102,7 +120,7 @@ export class FaultSwarm {
   end(): void {
     this.#isOver = true;
     this.#world.weather.become(FAIR);
-    this.#world.endOutages();
+    this.#world.endMishaps();
     for (const process of this.#world.processes()) {
       process.goOn();
       process.onHealth?.("healthy");
