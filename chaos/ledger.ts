@@ -51,7 +51,7 @@ export interface Account {
 }
 
 /** From the signal until the kernel has closed the process's sockets: what is sent to it meanwhile dies with it. */
-const DYING_MS = 250;
+const DYING_MS = 500;
 
 export interface Evidence {
   readonly queries: readonly Query[];

@@ -11,7 +11,7 @@ const lab = useLab("test");
 const PER_SECOND = 100;
 const REPLACED_MS = 1_000;
 /** From the signal to the moment the kernel has taken the process and closed its connections. */
-const DYING_MS = 100;
+const DYING_MS = 500;
 
 /** Broken together with the proxy: open, or just accepted, when it was killed. */
 const brokeWith = (killedAt: number, sent: Sent): boolean =>

@@ -15,7 +15,7 @@ const SWEPT_MS = 15_000;
 /** The echo fixture loads in no time of its own. */
 const SERVES_AGAIN_MS = 2_000;
 /** From the signal to the moment the kernel closes the process's connections: what is sent to it meanwhile may have been started. */
-const DYING_MS = 100;
+const DYING_MS = 500;
 
 test("kill -9 of one of two replicas: only queries already started there fail, with 502 problem JSON, and it serves again", async () => {
   const echo = await serveEcho(lab(), { replicas: 2 });

@@ -14,7 +14,7 @@ import { printMeasured, waitFor } from "../harness/wait-for.ts";
 const lab = useLab("test");
 const PER_SECOND = 100;
 const HEAL_DEADLINE_MS = 15_000;
-const DYING_MS = 100;
+const DYING_MS = 500;
 
 test("kill -9 of controller, agent and one of two proxies together: running endpoints answer, and everything heals", async () => {
   const echo = await serveEcho(lab(), { replicas: 2, proxies: 2 });
