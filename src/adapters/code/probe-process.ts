@@ -36,7 +36,8 @@ export interface RunningProbe {
 /** @param lines how many it answers; behind the last one it is killed. */
 export const startProbe = (work: ProbeWork, setup: ProbeSetup, lines: 1 | 2 = 1): RunningProbe => {
   const { entry, nodeArgs, cwd, env, output, session } = setup;
-  const child = spawn(process.execPath, [...nodeArgs, entry, JSON.stringify(work)], {
+  // Node's own warnings say less than the sentence that comes of the same mistake.
+  const child = spawn(process.execPath, [...nodeArgs, "--no-warnings", entry, JSON.stringify(work)], {
     ...{ cwd, env },
     // The last one is only held: its end tells the probe that nobody waits any more.
     stdio: ["ignore", output, output, "pipe", "pipe"],
