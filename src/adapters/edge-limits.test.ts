@@ -104,7 +104,7 @@ describe("a connection", () => {
     const [local, remote] = [hex(Number(new URL(url).port)), hex(raw.socket.localPort)];
     const line = readFileSync("/proc/net/tcp", "utf8")
       .split("\n")
-      .find((it) => it.includes(`:${local} `) && it.includes(`:${remote} 01`));
+      .find((it) => it.includes(`:${local} `) && it.includes(`:${remote} 01 `));
     // The sixth column: which timer runs; 02 is that of the probes.
     expect(line).toMatch(/ 01 \S+ 02:/);
   });
