@@ -6,7 +6,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { registerHooks } from "node:module";
 import { pathToFileURL } from "node:url";
-import { isServeError, ServeError } from "../base/serve-error.ts";
+import { isServeError, messageOf, ServeError } from "../base/serve-error.ts";
 import { diagnoseModuleFailure, type ModuleFailure } from "../core/module-errors.ts";
 import { pathOfUrl, type SourceFiles } from "../core/module-problem.ts";
 import type { ModuleExports, ModuleLoader } from "../ports/module-loader.ts";
@@ -46,12 +46,13 @@ async function failureOf(url: string, thrown: unknown): Promise<ModuleFailure> {
       phase: "running",
       name: "",
       code: undefined,
-      message: String(thrown),
+      message: messageOf(thrown),
       stack: "",
     };
   }
-  const { name, message, code } = thrown as Error & { readonly code?: unknown };
-  const stack = thrown.stack ?? "";
+  const { name, code } = thrown as Error & { readonly code?: unknown };
+  const message = messageOf(thrown);
+  const stack = String(thrown.stack ?? "");
   const isUncompiled = /^\s+at compileSourceTextModule /m.test(stack);
   return {
     file,

@@ -121,4 +121,10 @@ test("anything thrown has a sentence", () => {
   expect(messageOf(undefined)).toBe("undefined");
   expect(messageOf(new RangeError())).toBe("RangeError");
   expect(messageOf(Object.create(null))).toBe("a value that cannot be printed was thrown");
+  const unwilling = Object.defineProperty(new Error("x"), "message", {
+    get: () => {
+      throw new Error("no");
+    },
+  });
+  expect(messageOf(unwilling)).toBe("a value that cannot be printed was thrown");
 });

@@ -104,8 +104,8 @@ export function fromErrorBody(body: Pick<SerializedError, "code" | "message"> & 
 
 /** The sentence of anything that was thrown; `throw "no"` is allowed in JavaScript. */
 export function messageOf(thrown: unknown): string {
-  if (thrown instanceof Error) return thrown.message === "" ? thrown.name : thrown.message;
   try {
+    if (thrown instanceof Error) return String(thrown.message === "" ? thrown.name : thrown.message);
     return String(thrown);
   } catch {
     return "a value that cannot be printed was thrown";

@@ -99,8 +99,12 @@ function missingPackage(importer: string, name: string, files: SourceFiles): Mod
       `"${name}…" is an alias of \`paths\` in tsconfig.json, which Node does not read. Use #imports of package.json ("imports": { "#lib/*": "./src/lib/*.ts" }, then \`import … from "#lib/x"\`) or a relative path, ${TSX_CURE}.`,
     );
   }
-  return notFound(importer, `imports the package "${name}", which is not installed. Run \`npm install ${name}\`.`);
+  // Ours need not come from a registry: whoever has it knows where from.
+  const place = name === OWN_PACKAGE ? "<path of your maitred>" : name;
+  return notFound(importer, `imports the package "${name}", which is not installed. Run \`npm install ${place}\`.`);
 }
+
+const OWN_PACKAGE = "maitred";
 
 const looksLikeAlias = (name: string): boolean => name === "@" || name.startsWith("@/") || name.startsWith("~");
 

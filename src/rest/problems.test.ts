@@ -44,7 +44,7 @@ test("weights are numbers that are not negative", () => {
 
 test("an endpoint has a backend or traffic, not both", () => {
   const both = { backend: "a", traffic: { a: 1 } };
-  expect(messageFor(createEndpointSchema, both)).toContain("needs either backend or traffic, not both");
+  expect(messageFor(createEndpointSchema, both)).toContain("needs either backend or traffic: one of them, not both");
 });
 
 test("of very many problems the first are told, and how many there are", () => {

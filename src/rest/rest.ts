@@ -196,7 +196,10 @@ const fastifyErrorAsServeError = (error: Error & { code?: string; statusCode?: n
     case "FST_ERR_CTP_INVALID_MEDIA_TYPE":
       return new ServeError("body-invalid", "the body must be JSON; send content-type: application/json.");
     case "FST_ERR_CTP_INVALID_JSON_BODY":
-      return new ServeError("body-invalid", "the body is not valid JSON.");
+      return new ServeError(
+        "body-invalid",
+        'the body is not valid JSON, or has a key "__proto__" or a "constructor" with a "prototype", which are not taken.',
+      );
     default:
       return error instanceof SyntaxError || error.statusCode === 400
         ? new ServeError("body-invalid", `the request is malformed: ${error.message}`)

@@ -115,7 +115,7 @@ export const createEndpointSchema = z
   })
   .refine(
     (body) => (body.backend === undefined) !== (body.traffic === undefined),
-    "needs either backend or traffic, not both",
+    "needs either backend or traffic: one of them, not both",
   );
 
 export const deploySchema = z
