@@ -2,10 +2,13 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
+  appBackend,
+  appEndpoint,
   createBackend,
   createEndpoint,
   deleteBackend,
   deleteEndpoint,
+  deploy,
   restart,
   setTraffic,
   shadowTraffic,
@@ -37,6 +40,19 @@ const traffic = fc.oneof(
   backend.map((tag) => ({ [tag]: 1 })),
   fc.tuple(backend, backend).map(([x, y]) => (x === y ? { [x]: 1 } : { [x]: 0.25, [y]: 0.75 })),
 );
+/** An app of its own tags; its digests say that its code has changed. */
+const app = fc
+  .tuple(
+    fc.dictionary(fc.constantFrom("p", "q"), fc.tuple(config, fc.constantFrom("1", "2"))),
+    fc.constantFrom({}, { g: { p: 1 } }, { g: { p: 0.5, q: 0.5 } }),
+  )
+  .map(([backends, endpoints]) =>
+    deploy(
+      "app",
+      Object.fromEntries(Object.entries(backends).map(([tag, [values, digest]]) => [tag, appBackend(values, digest)])),
+      Object.fromEntries(Object.entries(endpoints).map(([tag, shares]) => [tag, appEndpoint(shares as never)])),
+    ),
+  );
 const call = fc.oneof(
   fc.tuple(backend, config).map(([tag, values]) => createBackend(tag, values)),
   fc.tuple(backend, config).map(([tag, values]) => update(tag, values)),
@@ -46,6 +62,7 @@ const call = fc.oneof(
   endpoint.map(deleteEndpoint),
   fc.tuple(endpoint, traffic).map(([tag, shares]) => setTraffic(tag, shares)),
   fc.tuple(endpoint, backend, fc.constantFrom(0, 0.5)).map(([tag, of, share]) => shadowTraffic(tag, of, share)),
+  app,
 );
 /** Calls that make replicas come and go. */
 const change = fc.oneof(
@@ -131,6 +148,7 @@ const play = (world: CoreWorld, events: readonly Event[]): void => {
 };
 
 const tagsOf = (it: AnyCall): Set<string> => {
+  if (it.kind === "deploy") return new Set(["p", "q", "g"]);
   const shares = "traffic" in it ? Object.keys(it.traffic) : [];
   return new Set([it.tag, ...shares, ...("backend" in it ? [it.backend] : [])]);
 };

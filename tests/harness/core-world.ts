@@ -359,8 +359,13 @@ export class CoreWorld {
       traffic,
       shadows,
     }));
+    const apps = Array.from(this.view.all("app"), ({ name, backends: code, endpoints: routes }) => ({
+      tag: name,
+      code,
+      routes,
+    }));
     const byTag = (a: { readonly tag: string }, b: { readonly tag: string }) => (a.tag < b.tag ? -1 : 1);
-    return { backends: backends.sort(byTag), endpoints: endpoints.sort(byTag) };
+    return { backends: backends.sort(byTag), endpoints: endpoints.sort(byTag), apps: apps.sort(byTag) };
   }
 
   #save({ changes }: Decision): void {

@@ -1,0 +1,3 @@
+import { describeDeploys } from "./deploys.contract.ts";
+
+describeDeploys({});
