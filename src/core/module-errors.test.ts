@@ -264,18 +264,6 @@ const CASES: readonly Case[] = [
     says: ['app.ts imports the package "no-such-package", which is not installed', "npm install"],
   },
   {
-    name: "maitred itself, where it is not installed",
-    files: { "app.ts": 'import { defineApp } from "maitred"; export default defineApp;' },
-    code: "module-not-found",
-    says: ['app.ts imports the package "maitred", which is not installed', "npm install <path of your maitred>"],
-  },
-  {
-    name: "a value that cannot be printed, thrown at import",
-    files: { "app.ts": "throw { toString() { throw 1; } };" },
-    code: "module-load-failed",
-    says: ["app.ts", "a value that cannot be printed was thrown"],
-  },
-  {
     name: "an import of a file that is not there",
     files: { "app.ts": 'import x from "./nope.ts"; export default x;' },
     code: "module-not-found",
