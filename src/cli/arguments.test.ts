@@ -42,3 +42,7 @@ test("ports are 0 to 65535", () => {
     expect(() => parsePort(text)).toThrow(expect.objectContaining({ code: "usage" }));
   }
 });
+
+test("a setting of any name arrives as a field of that name", () => {
+  expect(Object.keys(parseSettings(["__proto__=1", "constructor=2"]))).toEqual(["__proto__", "constructor"]);
+});

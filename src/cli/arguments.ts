@@ -46,18 +46,19 @@ export const parseArgs = (text: string): readonly Json[] => {
 
 /** `numReplicas=3`, `userConfig={"a":1}`, `env.KEY=text` → a partial configuration. Values that are not JSON are text. */
 export const parseSettings = (words: readonly string[]): Record<string, Json> => {
-  const settings: Record<string, Json> = {};
+  // A field may have any name, `__proto__` too: REST says which it does not know.
+  const settings = new Map<string, Json>();
   for (const word of words) {
     const { key, value } = splitPair(word, "a setting like numReplicas=3");
     const [field = key, ...rest] = key.split(".");
-    if (rest.length === 0) settings[field] = jsonOrText(value);
+    if (rest.length === 0) settings.set(field, jsonOrText(value));
     else
-      settings[field] = {
-        ...(settings[field] as Record<string, Json> | undefined),
+      settings.set(field, {
+        ...(settings.get(field) as Record<string, Json> | undefined),
         [rest.join(".")]: field === "env" ? value : jsonOrText(value),
-      };
+      });
   }
-  return settings;
+  return Object.fromEntries(settings);
 };
 
 const jsonOrText = (text: string): Json => {
