@@ -8,7 +8,7 @@ import type { CodeIdentity, CodeRef, CodeSettings, LoadedCode } from "../model/c
 import { canonicalJson } from "./canonical.ts";
 
 export interface HashedFile {
-  /** Relative to the folder of the module: `app.ts`, `../shared/model.ts`. */
+  /** Relative to the folder of the module: `app.ts`, `../lib/model.ts`. */
   readonly name: string;
   /** SHA-256 of its bytes. */
   readonly sha256: string;
