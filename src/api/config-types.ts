@@ -13,7 +13,7 @@ type UserConfigOf<T> =
     : { userConfig?: undefined };
 
 export interface CommonConfig {
-  /** Replica processes. Default 1. */
+  /** Replica processes. Default 1. Setting it later takes the place of `autoscaling`. */
   readonly numReplicas?: number | undefined;
   /** Queries that one replica runs at a time, strictly. Default 100; at least `maxBatchSize`. */
   readonly maxConcurrentQueries?: number | undefined;
@@ -50,15 +50,18 @@ export interface CommonConfig {
    * upon the process. A roll-out needs room for `maxSurge` more, or `maxUnavailable`. Default 0 each: not counted.
    */
   readonly resources?: { readonly cpu?: number | undefined; readonly memoryBytes?: number | undefined } | undefined;
-  /** Moves the wanted number of replicas between the bounds; excludes `numReplicas`. */
+  /**
+   * Moves the wanted number of replicas between the bounds: as many as it takes for each to have at most the target of queries that run
+   * or wait, over all routers. Excludes `numReplicas`; setting it later takes its place, and begins with the replicas that there are.
+   */
   readonly autoscaling?:
     | {
         readonly minReplicas: number;
         readonly maxReplicas: number;
         readonly targetQueriesPerReplica: number;
-        /** Default 5 s. */
+        /** More replicas come when the load has asked for more all that time. Default 5 s. */
         readonly upDelayMs?: number | undefined;
-        /** Default 60 s. */
+        /** Fewer stay when the load has asked for fewer all that time. A new controller begins to count anew. Default 60 s. */
         readonly downDelayMs?: number | undefined;
       }
     | undefined;

@@ -8,7 +8,7 @@ import { fromErrorBody, ServeError } from "../base/serve-error.ts";
 import { actionsOf } from "../core/actions.ts";
 import { type Decision, decide, type Inputs, type World } from "../core/decide.ts";
 import { describeGoal } from "../core/describe-goal.ts";
-import { type DirtyKey, DirtyKeys, dirtiedBy, waitingEndpoints } from "../core/dirty.ts";
+import { type DirtyKey, DirtyKeys, dirtiedBy } from "../core/dirty.ts";
 import type { Now } from "../core/draft.ts";
 import type { Change } from "../core/facts.ts";
 import { judgeCall } from "../core/judge-call.ts";
@@ -27,6 +27,7 @@ import type { Clock, Timer } from "../ports/clock.ts";
 import type { Faults } from "../ports/fault.ts";
 import type { Log } from "../ports/log.ts";
 import type { Store, Watch } from "../ports/store.ts";
+import { dirtyByApplied, dirtyByLoads } from "./dirty-by-routers.ts";
 import { GoalWaits, notLeading } from "./goal-waits.ts";
 import { load, observe } from "./knowledge.ts";
 import type { Leadership } from "./leadership.ts";
@@ -110,7 +111,8 @@ export class Life {
     this.host = new LongPollHost({
       clock,
       epoch: options.leadership.epoch,
-      onApplied: (range) => this.#onApplied(range),
+      onApplied: (range) => this.#look(dirtyByApplied(this, range)),
+      onLoads: (backends) => this.#look(dirtyByLoads(this.view, backends)),
     });
     this.memory = new Memory({ startedAt: clock.now(), first: options.isFirst }, this.host);
     this.host.hold(Array.from(this.view.all("endpoint"), (record) => record.tag));
@@ -316,18 +318,6 @@ export class Life {
   goal(id: GoalId): Goal | undefined {
     const reasonOf = (subject: string) => this.reasons.present(subject);
     return describeGoal({ view: this.view, soft: this.memory, reasonOf }, id, this.#ports.clock.now());
-  }
-
-  #onApplied({ after, upTo }: { readonly after: number; readonly upTo: number }): void {
-    const dirty: DirtyKey[] = waitingEndpoints(this.view).filter((key) => {
-      const counter = this.memory.published.get(key.slice("endpoint/".length) as EndpointTag)?.counter ?? 0;
-      return counter > after && counter <= upTo;
-    });
-    for (const actor of this.memory.withdrawals.keys()) {
-      const spec = this.view.assignment(actor)?.spec;
-      if (spec?.kind === "replica") dirty.push(`backend/${spec.backend}`);
-    }
-    this.#look(dirty);
   }
 
   #look(dirty: readonly DirtyKey[]): void {

@@ -2,6 +2,8 @@
  * The instance as people see it (`status`), made from what one life knows when somebody asks. Values of `env` are masked: they may be
  * secrets.
  */
+
+import { targetReplicas } from "../core/autoscaling.ts";
 import { shortDigest } from "../core/code-digest.ts";
 import { describeGoal } from "../core/describe-goal.ts";
 import { observeReplicas } from "../core/observed-replica.ts";
@@ -72,7 +74,7 @@ const backendStatus = (known: Reported, record: BackendRecord): BackendStatus =>
     config: maskedConfig(record.config),
     code: record.code,
     replicas: {
-      wanted: wanted === "hold" ? view.config(record.tag).numReplicas : wanted,
+      wanted: wanted === "hold" ? targetReplicas(record, view.config(record.tag)) : wanted,
       running: observeReplicas(view, record.tag).filter((replica) => replica.phase === "ready").length,
     },
     goal: goalOf(known, record.goal),

@@ -8,6 +8,7 @@ import type { Assignment } from "../model/actor.ts";
 import { type BackendConfigField, resolveBackendConfig, UPDATE_KIND } from "../model/backend-config.ts";
 import type { ActorName, BackendTag } from "../model/ids.ts";
 import type { BackendRecord, EndpointRecord, InstanceRecord } from "../model/records.ts";
+import { targetReplicas } from "./autoscaling.ts";
 import { changedFields } from "./backend-rules.ts";
 import { isSameValue } from "./canonical.ts";
 import type { Decision, World } from "./decide.ts";
@@ -71,9 +72,8 @@ const backendActions = (
 ): readonly Action[] => {
   if (after === undefined) return [];
   const target = after.tag;
-  const { numReplicas } = resolveBackendConfig(after.config);
   if (before === undefined) {
-    return [{ action: "create backend", target, reason: `it is new and wants ${countOf(numReplicas)}` }];
+    return [{ action: "create backend", target, reason: `it is new and wants ${countOf(wantedOf(after))}` }];
   }
   if (after.deleting !== undefined) {
     if (before.deleting !== undefined) return [];
@@ -81,6 +81,10 @@ const backendActions = (
   }
   if (before.deleting !== undefined) {
     return [{ action: "create backend", target, reason: "it was being deleted and is wanted again" }];
+  }
+  if (after.goal === before.goal && after.autoscaled !== undefined && wantedOf(after) !== wantedOf(before)) {
+    const why = `${after.autoscaled.queries} queries run or wait, it wants ${countOf(wantedOf(after))} instead of ${wantedOf(before)}`;
+    return [{ action: "scale backend", target, reason: why }];
   }
   const parts = backendChanges(before, after);
   return parts.length === 0 ? [] : [{ action: "update backend", target, reason: parts.join("; ") }];
@@ -194,7 +198,9 @@ const leaveReason = ({ view, backendNow }: Known, { spec, rollout, actor }: Assi
 };
 
 const wantedOf = (record: BackendRecord | undefined): number =>
-  record === undefined || record.deleting !== undefined ? 0 : resolveBackendConfig(record.config).numReplicas;
+  record === undefined || record.deleting !== undefined
+    ? 0
+    : targetReplicas(record, resolveBackendConfig(record.config));
 
 const countOf = (count: number): string => `${count} ${count === 1 ? "replica" : "replicas"}`;
 

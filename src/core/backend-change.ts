@@ -5,6 +5,7 @@
 import { type BackendConfigInput, resolveBackendConfig, UPDATE_KIND } from "../model/backend-config.ts";
 import type { CodeIdentity, CodeRef } from "../model/code-ref.ts";
 import type { BackendRecord } from "../model/records.ts";
+import { targetReplicas } from "./autoscaling.ts";
 import { changedFields } from "./backend-rules.ts";
 import { isSameValue } from "./canonical.ts";
 import { identityUnder } from "./code-digest.ts";
@@ -33,12 +34,20 @@ export const changeBackend = (view: View, record: BackendRecord, wish: BackendWi
     kinds.has("replica") || kinds.has("controller") || kinds.has("rolling") || hasGivenUpReplicas(view, record);
   return {
     ...record,
+    autoscaled: autoscaledAfter(record, wish.config),
     code: wish.code,
     identity,
     config: wish.config,
     configRevision: record.configRevision + (told ? 1 : 0),
     rollout: record.rollout + (rolls ? 1 : 0),
   };
+};
+
+/** Whoever is scaled by load, from now on or within other bounds, begins with the replicas that it has. */
+const autoscaledAfter = (record: BackendRecord, config: BackendConfigInput): BackendRecord["autoscaled"] => {
+  if (config.autoscaling === undefined) return undefined;
+  const replicas = targetReplicas(record, resolveBackendConfig(record.config));
+  return { replicas, queries: record.autoscaled?.queries ?? 0 };
 };
 
 /** Another place or arguments, or another content of the same place; also when the same place, a link, leads elsewhere now. */
@@ -49,7 +58,11 @@ export const hasOtherCode = (record: BackendRecord, { code, identity }: Omit<Bac
 
 /** What failed has failed with this revision, and is tried again with another; its goal may be forgotten by now. */
 export const hasFailed = (view: View, record: BackendRecord): boolean => {
-  const verdict = judgeBackend(record, view.config(record.tag).numReplicas, observeReplicas(view, record.tag));
+  const verdict = judgeBackend(
+    record,
+    targetReplicas(record, view.config(record.tag)),
+    observeReplicas(view, record.tag),
+  );
   return verdict.kind === "failed" || (verdict.kind === "pending" && view.goal(record.goal)?.state === "failed");
 };
 

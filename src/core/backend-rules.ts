@@ -69,13 +69,19 @@ export const probedProblems = (config: BackendConfig, offers: ProbedOffers): rea
 export const changedFields = (before: BackendConfig, after: BackendConfig): readonly BackendConfigField[] =>
   (Object.keys(UPDATE_KIND) as BackendConfigField[]).filter((field) => !isSameValue(before[field], after[field]));
 
-/** The explicitly set fields of `update` over what was set before; of `resources` and `autoscaling`, their fields. */
+/**
+ * The explicitly set fields of `update` over what was set before; of `resources` and `autoscaling`, their fields. `numReplicas` takes the
+ * place of `autoscaling`, and the other way round: they exclude each other.
+ */
 export const mergeConfig = (before: BackendConfigInput, update: BackendConfigInput): BackendConfigInput => {
   const set = Object.fromEntries(
     Object.entries(update).filter(([, value]) => value !== undefined),
   ) as BackendConfigInput;
+  const { numReplicas, autoscaling, ...others } = before;
   return {
-    ...before,
+    ...others,
+    ...(numReplicas === undefined || set.autoscaling !== undefined ? {} : { numReplicas }),
+    ...(autoscaling === undefined || set.numReplicas !== undefined ? {} : { autoscaling }),
     ...set,
     ...(set.resources === undefined ? {} : { resources: { ...before.resources, ...set.resources } }),
     ...(set.autoscaling === undefined ? {} : { autoscaling: { ...before.autoscaling, ...set.autoscaling } }),
@@ -122,7 +128,7 @@ const relationProblems = (config: BackendConfig): string[] => {
 const autoscalingProblems = ({ autoscaling }: BackendConfig, set: BackendConfigInput): string[] => {
   if (autoscaling === undefined) return [];
   const { minReplicas, maxReplicas, targetQueriesPerReplica } = autoscaling;
-  const problems: string[] = ["autoscaling is not available in this version. Set numReplicas instead."];
+  const problems: string[] = [];
   if (set.numReplicas !== undefined)
     problems.push("numReplicas and autoscaling exclude each other. Remove one of them.");
   if (!(Number.isInteger(minReplicas) && minReplicas >= 1)) {
@@ -132,6 +138,11 @@ const autoscalingProblems = ({ autoscaling }: BackendConfig, set: BackendConfigI
     problems.push(
       `autoscaling.maxReplicas must be an integer, at least minReplicas (${minReplicas}), got ${maxReplicas}.`,
     );
+  }
+  for (const field of ["upDelayMs", "downDelayMs"] as const) {
+    const value = autoscaling[field];
+    if (!(Number.isFinite(value) && value >= 0))
+      problems.push(`autoscaling.${field} must be a number of milliseconds, 0 or more, got ${value}.`);
   }
   if (!(Number.isFinite(targetQueriesPerReplica) && targetQueriesPerReplica > 0)) {
     problems.push(`autoscaling.targetQueriesPerReplica must be above 0, got ${targetQueriesPerReplica}.`);

@@ -6,7 +6,7 @@
 
 import type { Instant } from "../base/time.ts";
 import type { BackendTag, EndpointTag } from "../model/ids.ts";
-import { HEAR_NODES_WINDOW_MS } from "../model/limits.ts";
+import { HEAR_NODES_WINDOW_MS, LOAD_REPORT_INTERVAL_MS } from "../model/limits.ts";
 import type { BackendClosure, EndpointClosure, ReplicaEntry } from "../model/longpoll.ts";
 import type { EndpointRecord } from "../model/records.ts";
 import { isSameValue } from "./canonical.ts";
@@ -51,8 +51,9 @@ const closureOf = (draft: Draft, record: EndpointRecord): EndpointClosure => ({
 });
 
 const backendClosure = (draft: Draft, tag: BackendTag): BackendClosure => {
-  const { maxConcurrentQueries, maxQueuedQueries } = draft.view.config(tag);
-  return { maxConcurrentQueries, maxQueuedQueries, replicas: publishedReplicas(draft, tag) };
+  const { maxConcurrentQueries, maxQueuedQueries, autoscaling } = draft.view.config(tag);
+  const reports = autoscaling === undefined ? {} : { loadIntervalMs: LOAD_REPORT_INTERVAL_MS };
+  return { maxConcurrentQueries, maxQueuedQueries, ...reports, replicas: publishedReplicas(draft, tag) };
 };
 
 const publishedReplicas = (draft: Draft, tag: BackendTag): readonly ReplicaEntry[] =>

@@ -4,6 +4,7 @@ import type { Instant } from "../base/time.ts";
 import type { Goal } from "../model/calls.ts";
 import type { GoalId } from "../model/ids.ts";
 import type { GoalRecord } from "../model/records.ts";
+import { targetReplicas } from "./autoscaling.ts";
 import { subjectKey } from "./indexes.ts";
 import { judgeBackend, judgeEndpoint, type Verdict } from "./judge-goals.ts";
 import { observeReplicas } from "./observed-replica.ts";
@@ -64,8 +65,10 @@ const partProgress = (known: Known, id: GoalId, now: Instant): Progress => {
   const record = known.view.goal(id);
   if (record?.state === "pending") return named(record, progressOf(known, record, now));
   if (record?.subject.kind !== "backend" || record.subject.until === "gone") return {};
-  const { numReplicas } = known.view.config(record.subject.tag);
-  return { progress: { done: numReplicas, total: numReplicas } };
+  const backend = known.view.backend(record.subject.tag);
+  if (backend === undefined) return {};
+  const count = targetReplicas(backend, known.view.config(backend.tag));
+  return { progress: { done: count, total: count } };
 };
 
 const named = ({ subject }: GoalRecord, progress: Progress): Progress =>
@@ -91,6 +94,6 @@ const verdictOf = (known: Known, { subject }: GoalRecord, now: Instant): Verdict
   const record = known.view.backend(subject.tag);
   if (record === undefined) return undefined;
   const wanted = wantedReplicas(known.view, record);
-  const total = wanted === "hold" ? known.view.config(subject.tag).numReplicas : wanted;
+  const total = wanted === "hold" ? targetReplicas(record, known.view.config(subject.tag)) : wanted;
   return judgeBackend(record, total, observeReplicas(known.view, subject.tag));
 };

@@ -149,7 +149,7 @@ const actorKeys = (view: View, { spec }: Values["assignment"], state: "there" | 
 
 /** What of a backend's record stands in closures. */
 const toldToRouters = (record: Values["backend"] | undefined): string =>
-  `${record?.config.maxConcurrentQueries} ${record?.config.maxQueuedQueries}`;
+  `${record?.config.maxConcurrentQueries} ${record?.config.maxQueuedQueries} ${record?.config.autoscaling === undefined}`;
 
 const endpointKeys = (view: View, backend: BackendTag): DirtyKey[] =>
   Array.from(view.endpointsOf(backend), (tag): DirtyKey => `endpoint/${tag}`);

@@ -51,6 +51,7 @@ export class Draft {
   readonly #notes: { readonly [K in NoteKind]: Map<string, NoteValues[K] | undefined> } = {
     unplaced: new Map(),
     silences: new Map(),
+    scalers: new Map(),
   };
   readonly #collected = new Set<NodeName>();
   readonly #steps: Step[] = [];
@@ -173,7 +174,11 @@ export class Draft {
       changes: [...this.#changes.values()],
       publications: [...this.#publications.values()],
       withdrawals: new Map(this.#withdrawals),
-      notes: { unplaced: new Map(this.#notes.unplaced), silences: new Map(this.#notes.silences) },
+      notes: {
+        unplaced: new Map(this.#notes.unplaced),
+        silences: new Map(this.#notes.silences),
+        scalers: new Map(this.#notes.scalers),
+      },
       collected: [...this.#collected],
       wakes: new Map(this.#wakes),
       reasons: new Map(this.#reasons),

@@ -75,6 +75,10 @@ export const routersBehind = (view: View, soft: SoftState, counter: number): rea
   ...livingBehind(view, soft.routers.unsettled(counter)),
 ];
 
+/** Whether every proxy that runs has told this life what it knows and does. */
+export const hasHeardProxies = (view: View, soft: SoftState): boolean =>
+  expectedProxies(view, soft, undefined).length === 0;
+
 /** Proxies that run, or are about to, and have not polled this life, or not applied `counter`. */
 const expectedProxies = (view: View, soft: SoftState, counter: number | undefined): readonly Laggard[] => {
   const laggards: Laggard[] = [];

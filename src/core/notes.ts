@@ -3,10 +3,13 @@
  * notes and a later one reads. All of it ends with the life; a new one starts with none and comes to the same ends, later.
  */
 import type { Instant } from "../base/time.ts";
+import type { Scaler } from "./autoscaling.ts";
 
 export interface NoteValues {
   /** Backend: it wants more replicas than the nodes have room for. */
   readonly unplaced: true;
+  /** Backend: its load asks for another number of replicas than are wanted. */
+  readonly scalers: Scaler;
   /** Node that has records and no registration. */
   readonly silences: Silence;
 }
@@ -27,6 +30,7 @@ export type NoteChanges = { readonly [K in NoteKind]: ReadonlyMap<string, NoteVa
 export class NoteBook implements Notes {
   readonly unplaced = new Map<string, true>();
   readonly silences = new Map<string, Silence>();
+  readonly scalers = new Map<string, Scaler>();
 
   /** What a decision has noted, once it is durable. */
   take(changes: NoteChanges): void {

@@ -203,6 +203,8 @@ const BLANK = {
 
 /** Every router has applied whatever it was told. */
 const OBEDIENT: Routers = {
+  completeSince: () => Number.NEGATIVE_INFINITY,
+  load: () => 0,
   appliedBy: () => Number.POSITIVE_INFINITY,
   behind: () => [],
   unsettled: () => [],

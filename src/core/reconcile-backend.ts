@@ -12,6 +12,7 @@ import {
   WITHDRAW_WINDOW_MS,
 } from "../model/limits.ts";
 import type { BackendRecord, InstanceRecord } from "../model/records.ts";
+import { targetReplicas } from "./autoscaling.ts";
 import { type BackendPlan, type ObservedBackend, planBackend } from "./backend-plan.ts";
 import { utf8Length } from "./canonical.ts";
 import { waitingEndpoints } from "./dirty.ts";
@@ -20,15 +21,18 @@ import { settleGoal } from "./goals.ts";
 import { judgeBackend, routersBehind } from "./judge-goals.ts";
 import { observeReplicas } from "./observed-replica.ts";
 import { describeShortage, type NodeLoad, placeActor, roomFor } from "./placement.ts";
+import { rescale } from "./rescale.ts";
 import { mayReplaceAt, withReplacement } from "./sick-replicas.ts";
-import type { Published, SoftState, Withdrawal } from "./soft-state.ts";
+import type { Withdrawal } from "./soft-state.ts";
 import type { View } from "./view.ts";
 
 export const reconcileBackend = (draft: Draft, tag: BackendTag): void => {
   const { view } = draft;
-  const record = view.backend(tag);
   const instance = view.instance();
-  if (record === undefined || instance === undefined) return;
+  if (instance === undefined) return;
+  rescale(draft, tag);
+  const record = view.backend(tag);
+  if (record === undefined) return;
 
   const seen = observeBackend(draft, record, instance);
   const plan = planBackend(seen);
@@ -43,7 +47,7 @@ export const reconcileBackend = (draft: Draft, tag: BackendTag): void => {
 /** Replicas that shall run: none while it is deleted or the instance stops; while proxies still finish, what runs runs on. */
 export const wantedReplicas = (view: View, record: BackendRecord): number | "hold" => {
   if (record.deleting !== undefined) return 0;
-  if (view.instance()?.phase === "running") return view.config(record.tag).numReplicas;
+  if (view.instance()?.phase === "running") return targetReplicas(record, view.config(record.tag));
   return view.proxies().size > 0 ? "hold" : 0;
 };
 
@@ -75,8 +79,10 @@ const withdrawalOf = (draft: Draft, actor: ActorName): "none" | "under way" | "c
   const { view, soft, now } = draft;
   if (now.instant >= withdrawal.at + HEAR_NODES_WINDOW_MS + WITHDRAW_WINDOW_MS) return "complete";
   const told = toldOf(draft, actor, withdrawal);
-  if (told === undefined) return "under way";
-  if (now.instant >= told.at + WITHDRAW_WINDOW_MS) return "complete";
+  // Who is new to this life is told nothing before it can be told all.
+  const completeSince = soft.routers.completeSince();
+  if (told === undefined || completeSince === undefined) return "under way";
+  if (now.instant >= Math.max(told.at, completeSince) + WITHDRAW_WINDOW_MS) return "complete";
   if (!soft.life.first && now.instant < soft.life.startedAt + RECONNECT_WINDOW_MS) return "under way";
   return routersBehind(view, soft, told.counter).length === 0 ? "complete" : "under way";
 };
@@ -89,29 +95,14 @@ const toldOf = ({ view, soft }: Draft, actor: ActorName, withdrawal: Withdrawal)
   const names = view.endpointsOf(spec.backend);
   // An endpoint that names the backend no more may still be published as it was.
   for (const endpoint of new Set([...names, ...changedEndpoints(view)])) {
-    const published = soft.published.get(endpoint) ?? unpublishedEnd(view, soft, endpoint);
-    if (published === "held") return undefined;
+    const published = soft.published.get(endpoint);
     const replicas = published?.closure?.backends[spec.backend]?.replicas;
     if (replicas?.some(({ replica }) => replica === actor)) return undefined;
-    if (published === undefined || (!names.has(endpoint) && published.closure !== undefined)) continue;
+    if (!names.has(endpoint)) continue;
+    if (published === undefined) return undefined;
     if (published.counter > told.counter) told = published;
   }
   return told;
-};
-
-/**
- * Of an endpoint that this life has not published yet. One that is gone by now routers know from an older life; they learn its end by the
- * first complete answer, which comes when no other is held back any more: by the newest that was published then.
- */
-const unpublishedEnd = (view: View, soft: SoftState, endpoint: EndpointTag): Published | "held" | undefined => {
-  if (view.endpoint(endpoint) !== undefined) return "held";
-  let newest: Published | undefined;
-  for (const { tag } of view.all("endpoint")) {
-    const published = soft.published.get(tag);
-    if (published === undefined) return "held";
-    if (newest === undefined || published.counter > newest.counter) newest = published;
-  }
-  return newest && { ...newest, closure: undefined };
 };
 
 /** Endpoints whose last change routers have not all applied. */

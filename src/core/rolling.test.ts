@@ -11,7 +11,7 @@ import {
 } from "../../tests/harness/calls.ts";
 import { CoreWorld } from "../../tests/harness/core-world.ts";
 import type { Assignment } from "../model/actor.ts";
-import type { NodeName } from "../model/ids.ts";
+import type { ActorName, NodeName } from "../model/ids.ts";
 
 const BOOM = { code: "start-failed", message: "no weights" };
 
@@ -166,39 +166,56 @@ describe("order of going", () => {
     expect(world.replicas("a")[0]?.assignment.intent.kind).toBe("drain");
   });
 
-  test("an endpoint that a new life deletes before it may publish anything is known to routers until it may", () => {
-    world = new CoreWorld({ location: "head" });
-    world.settle();
-    const [proxy] = world.assignments();
-    world.call(createBackend("a"));
-    world.settle();
-    world.setNode(1, { node: "second" as NodeName });
-    world.call(createBackend("b"));
-    world.call(createEndpoint("x", { a: 1 }));
-    world.call(createEndpoint("z", { b: 1 }));
-    world.settle();
-    const nodeOf = (backend: string) => world.replicas(backend)[0]!.assignment.node;
-    expect(nodeOf("a")).not.toBe(nodeOf("b"));
-    world.loseNode(nodeOf("b"));
-    world.clients = [{ name: proxy!.actor, kind: "proxy", applied: undefined }];
-    world.crash();
-    world.decideAll();
-    expect(world.closure("z")).toBeUndefined();
-    world.call(deleteEndpoint("x"));
-    world.call(deleteBackend("a"));
-    world.decideAll();
-    for (let waited = 0; waited < 4; waited += 1) {
-      world.now += 1_100;
+  describe("while a new life holds publications back", () => {
+    let proxy: ActorName;
+    /** Replicas of `a` run on the first node; `z` is held back, because the node of `b` is silent. */
+    beforeEach(() => {
+      world = new CoreWorld({ location: "head" });
+      world.settle();
+      proxy = world.assignments()[0]!.actor;
+      world.call(createBackend("a", { numReplicas: 2 }));
+      world.settle();
+      world.setNode(1, { node: "second" as NodeName });
+      world.call(createBackend("b"));
+      world.call(createEndpoint("x", { a: 1 }));
+      world.call(createEndpoint("z", { b: 1 }));
+      world.settle();
+      world.loseNode("second" as NodeName);
+      world.clients = [{ name: proxy, kind: "proxy", applied: undefined }];
+      world.crash();
       world.decideAll();
-      expect(world.replicas("a")[0]?.assignment.intent.kind).toBe("run");
-    }
-    // What was held back is published now: with it routers learn that x is gone.
-    world.now += 1_000;
-    world.decideAll();
-    expect(world.closure("z")).toBeDefined();
-    expect(world.replicas("a")[0]?.assignment.intent.kind).toBe("run");
-    world.settle();
-    expect(world.replicas("a")).toEqual([]);
+      expect(world.closure("z")).toBeUndefined();
+    });
+    const intents = () => world.replicas("a").map(({ assignment }) => assignment.intent.kind);
+    const passAlmostAll = () => {
+      for (let waited = 0; waited < 4; waited += 1) {
+        world.now += 1_100;
+        world.decideAll();
+        expect(intents()).toEqual(["run", "run"]);
+      }
+    };
+
+    test("an endpoint that it deletes is known to routers until they can be told all that there is", () => {
+      world.call(deleteEndpoint("x"));
+      world.call(deleteBackend("a"));
+      world.decideAll();
+      passAlmostAll();
+      world.now += 1_000;
+      world.decideAll();
+      expect(world.closure("z")).toBeDefined();
+      expect(intents()).toEqual(["run", "run"]);
+      world.settle();
+      expect(world.replicas("a")).toEqual([]);
+    });
+
+    test("a replica that goes serves on, though its own endpoint is published without it: no proxy has been told yet", () => {
+      world.call(update("a", { numReplicas: 1 }));
+      world.decideAll();
+      expect(world.published("x", "a")).toHaveLength(1);
+      passAlmostAll();
+      world.settle();
+      expect(world.replicas("a")).toHaveLength(1);
+    });
   });
 });
 

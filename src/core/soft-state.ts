@@ -5,7 +5,7 @@
  */
 
 import type { Instant } from "../base/time.ts";
-import type { ActorName, EndpointTag } from "../model/ids.ts";
+import type { ActorName, BackendTag, EndpointTag } from "../model/ids.ts";
 import type { EndpointClosure } from "../model/longpoll.ts";
 import { NoteBook, type Notes } from "./notes.ts";
 
@@ -26,6 +26,10 @@ export interface Laggard {
 export interface Routers {
   /** Newest snapshot that the proxy or replica of this name has applied; undefined: it has not polled this life. */
   appliedBy(name: string): number | undefined;
+  /** Since when all endpoints that this life found are published or gone; undefined: some are held back, and nobody is told "this is all". */
+  completeSince(): Instant | undefined;
+  /** Queries that run or wait for the backend, over the last words of all routers that are still there. */
+  load(backend: BackendTag): number;
   /** Who follows the endpoint and has not applied that snapshot. */
   behind(endpoint: EndpointTag, counter: number): readonly Laggard[];
   /** Who has not applied all that concerns it up to that snapshot, of whatever endpoints. */
@@ -64,7 +68,13 @@ export interface SoftState {
 /** No life: nobody was told anything, and nothing was noted. */
 export const NOTHING_TOLD: Omit<SoftState, "life"> = {
   notes: new NoteBook(),
-  routers: { appliedBy: () => undefined, behind: () => [], unsettled: () => [] },
+  routers: {
+    completeSince: () => undefined,
+    load: () => 0,
+    appliedBy: () => undefined,
+    behind: () => [],
+    unsettled: () => [],
+  },
   published: new Map(),
   withdrawals: new Map(),
 };

@@ -88,10 +88,14 @@ export class Followers {
     else this.#unsettled.add(follower);
   }
 
-  setLoads(follower: Follower, loads: Follower["loads"]): void {
-    this.#addLoads(follower.loads, -1);
+  /** Answers of which backends it tells another load than before. */
+  setLoads(follower: Follower, loads: Follower["loads"]): readonly BackendTag[] {
+    const before = follower.loads;
+    this.#addLoads(before, -1);
     follower.loads = loads;
     this.#addLoads(loads, 1);
+    const backends = [...Object.keys(before), ...Object.keys(loads)] as readonly string[] as readonly BackendTag[];
+    return [...new Set(backends)].filter((tag) => (before[tag] ?? 0) !== (loads[tag] ?? 0));
   }
 
   /** Queries in flight and queued for the backend, over all routers' last reports. */

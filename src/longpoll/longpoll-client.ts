@@ -28,6 +28,8 @@ export interface LongPollClientOptions {
   readonly apply: (news: News) => void;
   /** Read at each poll. */
   readonly loads: () => Readonly<Record<BackendTag, number>>;
+  /** Read at each poll: how long it may wait at most, so that loads are told as often as somebody wants them. */
+  readonly waitMs?: (() => number) | undefined;
 }
 
 export interface LongPollClientPorts {
@@ -118,7 +120,7 @@ export class LongPollClient {
   }
 
   #request(isRegistering: boolean): PollRequest {
-    const { client, kind, name, loads } = this.#options;
+    const { client, kind, name, loads, waitMs } = this.#options;
     const subscribe = this.#following === "all" ? "all" : [...this.#following];
     return {
       client,
@@ -128,7 +130,7 @@ export class LongPollClient {
       applied: this.#applied,
       loads: loads(),
       // What is newly followed is answered at once, news or not: only then is it known whether it exists.
-      waitMs: isRegistering ? 0 : POLL_TIMEOUT_MS,
+      waitMs: isRegistering ? 0 : Math.min(waitMs?.() ?? POLL_TIMEOUT_MS, POLL_TIMEOUT_MS),
     };
   }
 

@@ -15,11 +15,19 @@ const gone = (tag: string) => ({ tag: tag as EndpointTag, closure: undefined });
 let clock: ManualClock;
 let host: LongPollHost;
 let applied: { after: number; upTo: number }[];
+/** Backends whose load has changed, in order. */
+let loads: string[];
 
 beforeEach(() => {
   clock = new ManualClock();
   applied = [];
-  host = new LongPollHost({ clock, epoch: EPOCH, onApplied: (range) => applied.push(range) });
+  loads = [];
+  host = new LongPollHost({
+    clock,
+    epoch: EPOCH,
+    onApplied: (range) => applied.push(range),
+    onLoads: (tags) => loads.push(...tags),
+  });
 });
 
 /** A router: polls with what it has applied, and applies what it is told. */
@@ -197,7 +205,7 @@ describe("news", () => {
     );
     return fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
-        host = new LongPollHost({ clock, epoch: EPOCH, onApplied: () => {} });
+        host = new LongPollHost({ clock, epoch: EPOCH, onApplied: () => {}, onLoads: () => {} });
         const truth = new Map<string, EndpointClosure>();
         const follows: string[][] = [["e"], ["f"], tags];
         const clients = [
@@ -368,5 +376,6 @@ describe("loads", () => {
     expect([host.load("b" as never), host.load("c" as never)]).toEqual([5, 1]);
     clock.advance(65_000);
     expect(host.load("b" as never)).toBe(0);
+    expect(loads).toEqual(["b", "b", "c", "b", "b", "c", "b"]);
   });
 });

@@ -11,7 +11,7 @@ import type { Laggard, Routers } from "../core/soft-state.ts";
 import type { BackendTag, EndpointTag } from "../model/ids.ts";
 import { MAX_POLL_CLIENTS, POLL_CLIENT_GONE_MS, POLL_CLIENT_SILENT_MS, POLL_TIMEOUT_MS } from "../model/limits.ts";
 import type { EndpointClosure, PollAnswer, PollRequest } from "../model/longpoll.ts";
-import type { Clock } from "../ports/clock.ts";
+import type { Clock, Instant } from "../ports/clock.ts";
 import { type Follower, Followers } from "./followers.ts";
 import { type EndpointChange, Snapshots } from "./snapshots.ts";
 
@@ -20,22 +20,28 @@ export interface LongPollHostOptions {
   readonly epoch: number;
   /** A client has applied snapshots above `after` up to `upTo`, or has left (then all of them). */
   readonly onApplied: (range: { readonly after: number; readonly upTo: number }) => void;
+  /** What runs or waits for these backends is another number of queries than before. */
+  readonly onLoads: (backends: readonly BackendTag[]) => void;
 }
 
 export class LongPollHost implements Routers {
   readonly #clock: Clock;
   readonly #epoch: number;
   readonly #onApplied: LongPollHostOptions["onApplied"];
+  readonly #onLoads: LongPollHostOptions["onLoads"];
   readonly #snapshots = new Snapshots();
   readonly #followers = new Followers();
   /** Endpoints that exist but have not been published in this life: nobody is told "this is all" before they are. */
   readonly #held = new Set<EndpointTag>();
+  #completeSince: Instant;
   #isClosed = false;
 
   constructor(options: LongPollHostOptions) {
     this.#clock = options.clock;
     this.#epoch = options.epoch;
+    this.#completeSince = options.clock.now();
     this.#onApplied = options.onApplied;
+    this.#onLoads = options.onLoads;
   }
 
   /** Newest snapshot of this life. */
@@ -54,7 +60,17 @@ export class LongPollHost implements Routers {
 
   /** A held endpoint will not come. */
   release(tag: EndpointTag): void {
-    if (this.#held.delete(tag)) for (const follower of this.#followers.of(tag)) this.#answerIfNews(follower);
+    if (this.#unhold(tag)) for (const follower of this.#followers.of(tag)) this.#answerIfNews(follower);
+  }
+
+  completeSince(): Instant | undefined {
+    return this.#held.size === 0 ? this.#completeSince : undefined;
+  }
+
+  #unhold(tag: EndpointTag): boolean {
+    if (!this.#held.delete(tag)) return false;
+    if (this.#held.size === 0) this.#completeSince = this.#clock.now();
+    return true;
   }
 
   /** Publishes the changes as one snapshot; answers its counter. */
@@ -63,7 +79,7 @@ export class LongPollHost implements Routers {
     const counter = this.#snapshots.change(changes);
     const concerned = new Set<Follower>();
     for (const { tag } of changes) {
-      this.#held.delete(tag);
+      this.#unhold(tag);
       for (const follower of this.#followers.of(tag)) concerned.add(follower);
     }
     for (const follower of concerned) {
@@ -83,7 +99,7 @@ export class LongPollHost implements Routers {
     follower.leaving = undefined;
     // Another poll of the same client: the older one lost its connection.
     follower.answer?.({ kind: "idle", epoch: this.#epoch });
-    this.#followers.setLoads(follower, request.loads ?? {});
+    this.#setLoads(follower, request.loads ?? {});
     this.#acknowledge(follower, request);
     const news = this.#newsFor(follower);
     if (news === undefined) return this.#wait(follower, { waitMs: request.waitMs ?? POLL_TIMEOUT_MS, signal });
@@ -123,6 +139,11 @@ export class LongPollHost implements Routers {
       this.#followers.remove(follower);
       follower.answer?.({ kind: "idle", epoch: this.#epoch });
     }
+  }
+
+  #setLoads(follower: Follower, loads: Follower["loads"]): void {
+    const changed = this.#followers.setLoads(follower, loads);
+    if (changed.length > 0) this.#onLoads(changed);
   }
 
   #register(request: PollRequest): Follower {
@@ -261,6 +282,7 @@ export class LongPollHost implements Routers {
 
   #drop(follower: Follower): void {
     follower.leaving?.cancel();
+    this.#setLoads(follower, {});
     this.#followers.remove(follower);
     follower.answer?.({ kind: "idle", epoch: this.#epoch });
     follower.leaving?.cancel();

@@ -81,6 +81,8 @@ export const NODE_DEAD_AFTER_MS = 30_000;
 export const NODE_DEATH_PACE_MS = 10_000;
 
 // ── long poll
+/** How often routers say the load of a backend that is scaled by it: several times within any sensible upDelayMs. */
+export const LOAD_REPORT_INTERVAL_MS = 1_000;
 /** A poll without news ends after this and is sent again, so that no waiter outlives a lost connection for long. */
 export const POLL_TIMEOUT_MS = 30_000;
 /** Pause before a failed poll is sent again. */

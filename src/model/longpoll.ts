@@ -26,6 +26,8 @@ export interface ReplicaEntry {
 export interface BackendClosure {
   readonly maxConcurrentQueries: number;
   readonly maxQueuedQueries: number;
+  /** How often a router says its load at least; absent: with its polls, whenever they come. */
+  readonly loadIntervalMs?: number | undefined;
   /** Published = ready and not on its way out. May be empty: queries wait. */
   readonly replicas: readonly ReplicaEntry[];
 }
@@ -47,7 +49,7 @@ export interface PollRequest {
   readonly subscribe?: "all" | readonly EndpointTag[] | undefined;
   /** Newest snapshot that this client has applied; the acknowledgement that goals wait for. */
   readonly applied: SnapshotId;
-  /** Queries in flight plus queued per backend in this router since the last poll. */
+  /** Queries in flight plus queued per backend in this router now. */
   readonly loads?: Readonly<Record<BackendTag, number>> | undefined;
   /** Milliseconds the host may wait for news; at most POLL_TIMEOUT_MS, its default. */
   readonly waitMs?: number | undefined;

@@ -53,10 +53,18 @@ export interface BackendRecord {
   readonly provenRollout?: number | undefined;
   /** Replicas that were replaced because they could not do their work: how many in a row, of which roll-out and configuration, when the last. */
   readonly recovery?: Recovery | undefined;
+  /** What its load asked for last, when it has `autoscaling`. */
+  readonly autoscaled?: Autoscaled | undefined;
   /** The goal that is current for this backend; settled or not. */
   readonly goal: GoalId;
   /** The app that owns it: only that app's deploy may change its code, or bring it back to what the file says. */
   readonly app: AppName | undefined;
+}
+
+export interface Autoscaled {
+  readonly replicas: number;
+  /** Queries that ran or waited then. */
+  readonly queries: number;
 }
 
 export interface Recovery {

@@ -44,13 +44,15 @@ export const backendConfigSchema = z
     maxSurge: wholeNumber,
     maxUnavailable: wholeNumber,
     resources: z.strictObject({ cpu: z.number().nonnegative(), memoryBytes: wholeNumber }).partial(),
-    autoscaling: z.strictObject({
-      minReplicas: replicas,
-      maxReplicas: replicas,
-      targetQueriesPerReplica: z.number().positive("must be above 0"),
-      upDelayMs: milliseconds.optional(),
-      downDelayMs: milliseconds.optional(),
-    }),
+    autoscaling: z
+      .strictObject({
+        minReplicas: replicas,
+        maxReplicas: replicas,
+        targetQueriesPerReplica: z.number().positive("must be above 0"),
+        upDelayMs: milliseconds,
+        downDelayMs: milliseconds,
+      })
+      .partial(),
     env: z.record(z.string(), text),
     envFile: text,
     cwd: text,
@@ -164,6 +166,6 @@ export const pollSchema = z.strictObject({
   name: z.string().max(200),
   subscribe: z.union([z.literal("all"), z.array(z.string())]).optional(),
   applied: snapshotId,
-  loads: z.record(z.string(), z.number()).optional(),
+  loads: z.record(z.string(), z.number().nonnegative()).optional(),
   waitMs: z.number().int().min(0).optional(),
 });

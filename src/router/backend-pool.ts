@@ -47,6 +47,7 @@ export class BackendPool implements QueryPlace, ReplicaOwner {
   readonly #queue = new QueryQueue();
   readonly #watch: OutlierWatch;
   #maxQueuedQueries = 0;
+  #loadIntervalMs = Number.POSITIVE_INFINITY;
   /** Those that get queries. */
   #replicas: readonly ReplicaClient[] = [];
   /** Withdrawn ones that still answer. */
@@ -79,6 +80,11 @@ export class BackendPool implements QueryPlace, ReplicaOwner {
     return all.filter((replica) => replica.isConnected).length;
   }
 
+  /** How often the controller wants to hear the load. */
+  get loadIntervalMs(): number {
+    return this.#loadIntervalMs;
+  }
+
   /** Queries in flight and waiting. */
   get load(): number {
     let load = this.#queue.size;
@@ -91,6 +97,7 @@ export class BackendPool implements QueryPlace, ReplicaOwner {
   update(closure: BackendClosure): void {
     this.#isClosed = false;
     this.#maxQueuedQueries = closure.maxQueuedQueries;
+    this.#loadIntervalMs = closure.loadIntervalMs ?? Number.POSITIVE_INFINITY;
     const before = new Map(this.#replicas.map((client) => [keyOf(client.entry), client]));
     this.#replicas = closure.replicas.map((entry) => {
       const known = before.get(keyOf(entry));

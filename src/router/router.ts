@@ -7,7 +7,7 @@
 import type { Meters, WriteGauge } from "../core/metrics/meters.ts";
 import { LongPollClient, type News } from "../longpoll/longpoll.ts";
 import type { BackendTag, EndpointTag } from "../model/ids.ts";
-import { DEFAULT_MAX_QUEUED_QUERIES, DEFAULT_QUERY_TIMEOUT_MS } from "../model/limits.ts";
+import { DEFAULT_MAX_QUEUED_QUERIES, DEFAULT_QUERY_TIMEOUT_MS, POLL_TIMEOUT_MS } from "../model/limits.ts";
 import { type EndpointClosure, NO_SNAPSHOT, type PollRequest, type SnapshotId } from "../model/longpoll.ts";
 import { NO_NAME } from "../model/metrics.ts";
 import type { WireFailure } from "../model/wire.ts";
@@ -114,6 +114,7 @@ export class Router implements PoolOwner, QueryOwner {
         name: identity.peer,
         apply: (news) => this.apply(news),
         loads: () => this.#loads(),
+        waitMs: () => Math.min(POLL_TIMEOUT_MS, ...this.#table.pools.map((pool) => pool.loadIntervalMs)),
       },
     );
     if (identity.follow === "all") this.#poll.follow("all");

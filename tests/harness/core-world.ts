@@ -52,9 +52,12 @@ export class CoreWorld {
   fateOf: (assignment: Assignment) => Fate = () => "ready";
   /** Routers besides the proxies; `applied` is the newest snapshot that they have. */
   clients: { name: string; kind: Laggard["kind"]; applied: number | undefined }[] = [];
+  /** Queries that run or wait, by backend. */
+  readonly loads = new Map<string, number>();
   #published = new Map<EndpointTag, Published>();
   #withdrawals = new Map<ActorName, Withdrawal>();
   #notes = new NoteBook();
+  #completeAt: number | undefined = 0;
   #counter = 0;
   #revision = 0;
   #lifeStart = 0;
@@ -143,6 +146,7 @@ export class CoreWorld {
     this.#published = new Map();
     this.#withdrawals = new Map();
     this.#notes = new NoteBook();
+    this.#completeAt = undefined;
     this.#counter = 0;
     this.#wakes = [];
     this.#dirty = [];
@@ -289,6 +293,12 @@ export class CoreWorld {
     return behind.length > 0;
   }
 
+  /** Routers say that so many queries run or wait for the backend. */
+  setLoad(backend: string, queries: number): void {
+    this.loads.set(backend, queries);
+    this.#dirty.push(`backend/${backend as BackendTag}`);
+  }
+
   /** Tells the controller that somebody has applied something. */
   acknowledge(): void {
     this.#dirty.push(...everything(this.view).filter((key) => key.startsWith("endpoint/")));
@@ -317,6 +327,8 @@ export class CoreWorld {
   }
 
   readonly #routers: Routers = {
+    completeSince: () => this.#completeSince(),
+    load: (backend) => this.loads.get(backend) ?? 0,
     appliedBy: (name) => this.clients.find((client) => client.name === name)?.applied,
     behind: (_endpoint, counter) => this.clients.filter((client) => (client.applied ?? -1) < counter),
     unsettled: (counter) => this.clients.filter((client) => (client.applied ?? -1) < counter),
@@ -379,6 +391,12 @@ export class CoreWorld {
       this.view.apply(fact, this.#revision);
       if (fact.kind === "assignment" && fact.after === undefined) this.#withdrawals.delete(fact.id as ActorName);
     }
+  }
+
+  #completeSince(): number | undefined {
+    const isHeld = Array.from(this.view.all("endpoint")).some(({ tag }) => !this.#published.has(tag));
+    this.#completeAt = isHeld ? undefined : (this.#completeAt ?? this.now);
+    return this.#completeAt;
   }
 
   #collect(node: NodeName): void {

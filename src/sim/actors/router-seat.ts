@@ -38,6 +38,7 @@ export const seatRouter = (
       onPoll: (to) => {
         seat.waitsAt = to.process;
       },
+      loads: (told) => Object.fromEntries(Object.keys(told).map((tag) => [tag, world.mishaps.loadOf(tag)])),
       onAnswer: (to, request, answer) => {
         if (seat.waitsAt === to.process) seat.waitsAt = undefined;
         if (answer !== undefined) world.emit("polled", { seat, to, request, answer });

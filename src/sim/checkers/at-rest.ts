@@ -6,7 +6,7 @@ import type { Assignment } from "../../model/actor.ts";
 import type { NodeName } from "../../model/ids.ts";
 import { ACTOR_FILE_VARIABLE } from "../../model/launch.ts";
 import type { ActorFile } from "../../model/places.ts";
-import type { GoalRecord } from "../../model/records.ts";
+import type { BackendRecord, GoalRecord } from "../../model/records.ts";
 import type { Behaviour } from "../actors/replica-program.ts";
 import type { World } from "../world.ts";
 import { type Facts, isSameJson } from "./facts.ts";
@@ -35,6 +35,8 @@ const isShortOfRoom = (world: World, facts: Facts, { subject }: GoalRecord): boo
 const backendProblems = (world: World, facts: Facts): readonly string[] => {
   if (facts.instance()?.phase !== "running") return [];
   return facts.backends().flatMap((record) => {
+    const asked = askedReplicas(world, facts, record);
+    if (facts.wantedReplicas(record) !== asked) return [`the load of ${record.tag} asks for ${asked} replicas`];
     if (facts.isAsWanted(record.tag)) return [];
     // What failed stays as it is until somebody changes it: a change that was refused, a roll-out whose replicas cannot start.
     const outcome = facts.goal(record.goal);
@@ -45,6 +47,18 @@ const backendProblems = (world: World, facts: Facts): readonly string[] => {
       ? []
       : [`backend ${record.tag} is not as wanted, its goal is ${outcome?.state}`];
   });
+};
+
+/** What a load that stays as it is leads to. */
+const askedReplicas = (world: World, facts: Facts, record: BackendRecord): number => {
+  const { autoscaling } = facts.config(record);
+  if (autoscaling === undefined) return facts.wantedReplicas(record);
+  const { minReplicas, maxReplicas, targetQueriesPerReplica } = autoscaling;
+  const knows = [...world.routers].filter(({ router }) =>
+    router.endpoints().endpoints.some(({ backends }) => Object.hasOwn(backends, record.tag)),
+  );
+  const queries = knows.length * world.mishaps.loadOf(record.tag);
+  return Math.min(Math.max(Math.ceil(queries / targetQueriesPerReplica), minReplicas), maxReplicas);
 };
 
 /** Its code never stays healthy, or can never start in time: it is replaced for ever, with pauses. */

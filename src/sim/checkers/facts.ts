@@ -96,6 +96,14 @@ export class Facts {
     return resolveBackendConfig(record.config);
   }
 
+  /** As many replicas as were set, or as the load asked for last. */
+  wantedReplicas(record: BackendRecord): number {
+    const { numReplicas, autoscaling } = this.config(record);
+    if (autoscaling === undefined) return numReplicas;
+    const { minReplicas, maxReplicas } = autoscaling;
+    return Math.min(Math.max(record.autoscaled?.replicas ?? minReplicas, minReplicas), maxReplicas);
+  }
+
   /** Exactly the wanted replicas run, of this roll-out, with this configuration; the record of one that has ended may still be there. */
   isAsWanted(tag: string): boolean {
     const record = this.backend(tag);
@@ -104,7 +112,7 @@ export class Facts {
       (replica) => replica.intent.kind === "run" || this.countedStatus(replica)?.state !== "exited",
     );
     return (
-      replicas.length === this.config(record).numReplicas &&
+      replicas.length === this.wantedReplicas(record) &&
       replicas.every((replica) => {
         const status = this.countedStatus(replica);
         const isCurrent = replica.intent.kind === "run" && replica.rollout === record.rollout;

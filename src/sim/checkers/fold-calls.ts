@@ -51,7 +51,7 @@ const foldBackend = (backends: Map<string, ExpectedBackend>, call: Call, { prove
       return;
     case "updateBackendConfig": {
       if (known === undefined) return;
-      const config = { ...known.config, ...call.config };
+      const config = updated(known.config, call.config);
       backends.set(call.tag, { ...known, config, rollout: known.rollout + (rolls(known.config, config) ? 1 : 0) });
       return;
     }
@@ -64,6 +64,14 @@ const foldBackend = (backends: Map<string, ExpectedBackend>, call: Call, { prove
     default:
       return;
   }
+};
+
+/** `numReplicas` and `autoscaling` take each other's place. */
+const updated = (before: BackendConfigInput, update: BackendConfigInput): BackendConfigInput => {
+  const { numReplicas, autoscaling, ...others } = before;
+  if (update.autoscaling !== undefined)
+    return { ...others, ...update, autoscaling: { ...autoscaling, ...update.autoscaling } };
+  return { ...others, ...(update.numReplicas === undefined ? { numReplicas, autoscaling } : {}), ...update };
 };
 
 /** What never ran may be created as something else. */

@@ -63,6 +63,13 @@ const mergeConfig = ({ said, says, live }: Three<BackendConfigInput>): BackendCo
       live: (live.resources ?? {}) as Fields,
     }),
   };
+  if (merged["autoscaling"] !== undefined) {
+    merged["autoscaling"] = merge({
+      said: (said.autoscaling ?? {}) as Fields,
+      says: (says.autoscaling ?? {}) as Fields,
+      live: (live.autoscaling ?? {}) as Fields,
+    });
+  }
   // They exclude each other: what the file does not say was set by hand, and gives way.
   if (merged["numReplicas"] !== undefined && merged["autoscaling"] !== undefined) {
     delete merged[says.autoscaling === undefined ? "autoscaling" : "numReplicas"];

@@ -18,8 +18,8 @@ export const checkSurge = (world: World, facts: Facts): void => {
         world.violate("surge", `a replica of ${tag} was assigned, and there is no such backend`);
         continue;
       }
-      const { numReplicas, maxSurge } = facts.config(record);
-      const most = record.deleting === undefined ? numReplicas + maxSurge : 0;
+      const { maxSurge } = facts.config(record);
+      const most = record.deleting === undefined ? facts.wantedReplicas(record) + maxSurge : 0;
       const processes = facts.replicasOf(tag).filter((replica) => {
         const status = facts.countedStatus(replica);
         if (status?.state !== "exited") return true;

@@ -1,10 +1,12 @@
-/** What is wrong with the world for a while, besides its weather: nodes without power, nodes cut off from the others, backends that cannot start. */
+/** What happens to the world besides its weather: load, and what is wrong for a while: nodes without power, nodes cut off from the others, backends that cannot start. */
 import type { NodeName } from "../../model/ids.ts";
 import type { SimProcess } from "./sim-process.ts";
 
 export class Mishaps {
   readonly #off = new Set<NodeName>();
   readonly #cutOff = new Set<NodeName>();
+  /** Backend → queries that run or wait for it in each router. */
+  readonly #loads = new Map<string, number>();
   /** Backend → until when nothing of it can start. */
   readonly #outages = new Map<string, number>();
 
@@ -37,6 +39,15 @@ export class Mishaps {
 
   separates(a: SimProcess, b: SimProcess): boolean {
     return nodeOf(a) !== nodeOf(b) && (this.isCutOff(a) || this.isCutOff(b));
+  }
+
+  /** Each router that knows the backend has so many queries for it from now on. Load is nothing wrong, and stays. */
+  setLoad(backend: string, queries: number): void {
+    this.#loads.set(backend, queries);
+  }
+
+  loadOf(backend: string): number {
+    return this.#loads.get(backend) ?? 0;
   }
 
   /** What the code of this backend needs at its start is not there until then. */

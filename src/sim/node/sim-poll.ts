@@ -67,6 +67,8 @@ export const ask = <T>(
 };
 
 export interface PollHooks {
+  /** No queries are simulated: what the router would say of those of these backends. */
+  loads(told: NonNullable<PollRequest["loads"]>): NonNullable<PollRequest["loads"]>;
   /** A poll has arrived at the controller, or its answer leaves; undefined: it ended otherwise. */
   onPoll(to: ControllerSeat, request: PollRequest): void;
   onAnswer(to: ControllerSeat, request: PollRequest, answer: PollAnswer | undefined): void;
@@ -83,7 +85,8 @@ export const createSimPoll = (
 ): SimPollTransport => {
   const listeners: (() => void)[] = [];
   return {
-    poll: (request, signal) => {
+    poll: (asked, signal) => {
+      const request = { ...asked, loads: options.hooks.loads(asked.loads ?? {}) };
       const leader = options.leader();
       const to = leader === undefined ? undefined : network.seatAt(leader.address);
       return ask(network, { from, to, signal }, (controller, hostSignal) => {

@@ -72,6 +72,10 @@ const KINDS: Readonly<Record<string, { readonly strike: Strike; readonly everyMs
     everyMs: 60_000,
   },
   "power cut": { strike: (world, random) => world.powerCut(random.pick(world.nodes)!), everyMs: 60_000 },
+  load: {
+    strike: (world, random) => world.mishaps.setLoad(random.pick(["a", "b", "c", "d"])!, random.below(20)),
+    everyMs: 5_000,
+  },
   "lost node": {
     strike: (world, random) => {
       const node = random.pick(world.nodes)!;

@@ -63,7 +63,7 @@ const drawDeploy = (random: SeededRandom): CallBody => {
 const drawCode = (random: SeededRandom): CodeRef => codeOf(random.pick(["code", "code", "code", "broken"])!);
 
 const drawConfig = (random: SeededRandom): BackendConfigInput => ({
-  ...(random.chance(0.5) ? { numReplicas: 1 + random.below(4) } : {}),
+  ...drawCount(random),
   ...(random.chance(0.4) ? { userConfig: drawBehaviour(random) as Json } : {}),
   ...(random.chance(0.25) ? { env: drawEnv(random) } : {}),
   ...(random.chance(0.2) ? { maxSurge: 1 + random.below(2), maxUnavailable: random.below(2) } : {}),
@@ -73,6 +73,15 @@ const drawConfig = (random: SeededRandom): BackendConfigInput => ({
   ...(random.chance(0.15) ? { resources: { cpu: random.pick([0.1, 0.5, 1.5])! } } : {}),
   ...(random.chance(0.3) ? { loopStallLimitMs: 1_000 + random.below(8_000) } : {}),
 });
+
+const drawCount = (random: SeededRandom): BackendConfigInput => {
+  if (random.chance(0.5)) return { numReplicas: 1 + random.below(4) };
+  if (random.chance(0.6)) return {};
+  const minReplicas = 1 + random.below(2);
+  const bounds = { minReplicas, maxReplicas: minReplicas + random.below(3) };
+  const delays = { upDelayMs: random.below(6_000), downDelayMs: random.below(15_000) };
+  return { autoscaling: { ...bounds, ...delays, targetQueriesPerReplica: 5 } };
+};
 
 const drawBehaviour = (random: SeededRandom): Behaviour => ({
   startMs: random.chance(0.1) ? 6_000 : random.below(600),
