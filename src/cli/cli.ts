@@ -13,7 +13,7 @@ import { EXIT, reportError } from "./terminal.ts";
 import type { World } from "./world.ts";
 
 export { reportError, type Terminal } from "./terminal.ts";
-export type { FoundApp, Launched, LaunchOptions, LogOptions, World } from "./world.ts";
+export type { FoundApp, FoundCode, Launched, LaunchOptions, LogOptions, World } from "./world.ts";
 
 export const runCli = async (argv: readonly string[], world: World): Promise<number> => {
   const outcome: Outcome = { status: EXIT.done };

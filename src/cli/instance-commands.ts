@@ -26,6 +26,10 @@ const addRun = (program: Command, { world, outcome }: Common): void => {
     .description("serve an app file in the foreground; the instance ends, and is erased, with the command")
     .option("-i, --instance <name>", "name of the instance (default: the app's name)")
     .option("--timeout <duration>", "how long the app may take until it serves")
+    .option(
+      "--watch",
+      "deploy anew what changes, a few replicas at a time; what is broken leaves the version before serving",
+    )
     .addHelpText(
       "after",
       `
@@ -33,10 +37,10 @@ The file's default export is a function, a class, an object with fetch(request),
 Lines of a file try.txt beside it are printed as examples, $URL replaced.
 
 Examples:
-  maitred run ./hello.ts
+  maitred run ./hello.ts --watch
   PORT=9000 maitred run ./app.ts --proxies 2`,
     )
-    .action(async (file: string, flags: HttpFlags & { instance?: string; timeout?: string }) => {
+    .action(async (file: string, flags: HttpFlags & { instance?: string; timeout?: string; watch?: true }) => {
       const http = httpOf(flags);
       if (http.proxiesPerNode === 0) {
         const cure = "For handles alone there is a detached instance: maitred start --proxies 0.";
@@ -47,6 +51,7 @@ Examples:
         instance: flags.instance,
         http,
         metrics: metricsOf(flags),
+        watch: flags.watch ? "yes" : "no",
         timeoutMs: timeoutOf(flags),
       });
     });

@@ -11,6 +11,7 @@ import { applyPlan } from "./apply-plan.ts";
 import { sayWhereItAnswers } from "./say-where.ts";
 import { openStartWindow, type StartWindow } from "./start-window.ts";
 import { EXIT, reportError } from "./terminal.ts";
+import { watchApp } from "./watch-app.ts";
 import type { FoundApp, World } from "./world.ts";
 
 export interface RunOptions {
@@ -18,6 +19,8 @@ export interface RunOptions {
   readonly instance: string | undefined;
   readonly http: Partial<HttpConfig>;
   readonly metrics: ApiListener | undefined;
+  /** `yes`: what changes is loaded and deployed anew; `no`: replicas load what lies in the folder when they start. */
+  readonly watch: "yes" | "no";
   /** How long it may take until the app serves. Undefined: its import is bounded, and each replica's start by its configuration. */
   readonly timeoutMs: number | undefined;
 }
@@ -34,6 +37,7 @@ export const runApp = async (world: World, options: RunOptions): Promise<number>
   });
   try {
     const window = openStartWindow({ ...options, interrupted });
+    const loadedAt = Date.now();
     const app = await window.load((signal) => world.probe(options.file, signal));
     const { plan } = app;
     ({ client } = await window.step("its instance did not answer", (signal) =>
@@ -42,6 +46,10 @@ export const runApp = async (world: World, options: RunOptions): Promise<number>
     // From here on nothing else ends the command.
     const over = Promise.race([untilGone(client, ended.signal), untilAborted(interrupted)]);
     const served = serve(world, { client, app, options }, window);
+    if (options.watch === "yes") {
+      const watched = { client, file: options.file, app, loadedAt };
+      await Promise.race([over, served.then(() => watchApp(world, watched, interrupted))]);
+    }
     if ((await Promise.race([over, served])) === undefined) await over;
     world.terminal.err("ended: somebody has stopped the instance\n");
     return EXIT.done;
@@ -80,7 +88,8 @@ const serve = async (
   await window.step(
     () => `not everything was ready${lacking}`,
     async (signal) => {
-      await applyPlan(world, { client, plan: await inFolder(app), onWaiting }, { signal });
+      const toRun = options.watch === "yes" ? plan : await inFolder(app);
+      await applyPlan(world, { client, plan: toRun, onWaiting }, { signal });
     },
   );
   await client.untilServing();
@@ -89,8 +98,8 @@ const serve = async (
 
 /** Replicas run what lies in the folder: only so does an edit take effect at their next start. */
 const inFolder = async ({ plan, code }: FoundApp): Promise<AppPlan> => {
-  const found = await code;
-  return { ...plan, backends: plan.backends.map((backend) => ({ ...backend, folder: found[backend.tag] })) };
+  const { backends } = await code;
+  return { ...plan, backends: plan.backends.map((backend) => ({ ...backend, folder: backends[backend.tag] })) };
 };
 
 /** Resolves when somebody has ended the instance from elsewhere. */

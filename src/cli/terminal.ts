@@ -19,6 +19,7 @@ export interface Terminal {
 export type Paint = ReturnType<typeof pc.createColors>;
 
 export const paintOf = (terminal: Terminal): Paint => pc.createColors(terminal.colour.out);
+export const paintErrorsOf = (terminal: Terminal): Paint => pc.createColors(terminal.colour.err);
 
 /** Exit statuses of every command. */
 export const EXIT = { done: 0, failed: 1, usage: 2, pending: 3, noInstance: 4 } as const;
@@ -43,7 +44,7 @@ export const reportError = (terminal: Terminal, error: unknown, format: "text" |
   if (terminal.stacks === "shown" && error instanceof Error) terminal.err(`${error.stack}\n`);
   if (format === "json") terminal.err(`${JSON.stringify({ error: { code: known.code, message: known.message } })}\n`);
   else {
-    const paint = pc.createColors(terminal.colour.err);
+    const paint = paintErrorsOf(terminal);
     terminal.err(`${paint.red("error")} ${known.message} ${paint.dim(`[${known.code}]`)}\n`);
   }
   return EXIT_OF_CODE[known.code] ?? EXIT.failed;

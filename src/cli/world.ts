@@ -36,8 +36,15 @@ export interface Launched {
 
 export interface FoundApp {
   readonly plan: AppPlan;
-  /** What the code of each of its backends is, by tag; rejects with what is wrong with it. */
-  readonly code: Promise<Readonly<Record<string, ProbedCode>>>;
+  /** Rejects with what is wrong with it; `details.read` are the files that were read until then. */
+  readonly code: Promise<FoundCode>;
+}
+
+export interface FoundCode {
+  /** What the code of each backend is, by tag. */
+  readonly backends: Readonly<Record<string, ProbedCode>>;
+  /** Paths of all files of the user that were read. */
+  readonly read: readonly string[];
 }
 
 export interface World {
@@ -53,8 +60,10 @@ export interface World {
   findStateDir(choice: Choice): Promise<string>;
   /** Resolves when the instance's controller answers. An instance that is not there when the signal comes is not left behind. */
   launch(options: LaunchOptions, signal: AbortSignal): Promise<Launched>;
-  /** Loads an app file in a process of its own. */
+  /** Loads an app file in a process of its own. What it rejects with has `details.read` as `FoundApp.code` has. */
   probe(file: string, signal: AbortSignal): Promise<FoundApp>;
+  /** Resolves when one of the files is another than at that time (a timestamp), or has gone or come, and all of them rest; or at the signal. */
+  untilChanged(files: readonly string[], since: number, signal: AbortSignal): Promise<void>;
   /** Text of a file, undefined when there is none. */
   readText(path: string): Promise<string | undefined>;
   /** The processes that have a log file: all, or those that `of` means. */

@@ -15,7 +15,13 @@ import type { BackendConfigInput } from "../model/backend-config.ts";
 import type { Goal } from "../model/calls.ts";
 import { type ActorName, agentName, type GoalId, type NodeName } from "../model/ids.ts";
 import { MAX_STATUS_GOALS } from "../model/limits.ts";
-import { type BackendRecord, type GoalRecord, type InstanceRecord, SCHEMA_VERSION } from "../model/records.ts";
+import {
+  type BackendRecord,
+  type EndpointRecord,
+  type GoalRecord,
+  type InstanceRecord,
+  SCHEMA_VERSION,
+} from "../model/records.ts";
 import type { BackendStatus, EndpointStatus, ProcessStatus, Status } from "../model/status.ts";
 import type { Instant, Timestamp } from "../ports/clock.ts";
 import type { Reasons } from "./memory.ts";
@@ -53,17 +59,14 @@ export const maskedConfig = (config: BackendConfigInput): BackendConfigInput =>
     ? config
     : { ...config, env: Object.fromEntries(Object.keys(config.env).map((name) => [name, MASK])) };
 
-const endpointStatus = ({
+const endpointStatus = ({ tag, app, spec, traffic, shadows }: EndpointRecord): EndpointStatus => ({
   tag,
-  spec,
+  ...(app === undefined ? {} : { app }),
+  route: spec.route,
+  methods: spec.methods,
   traffic,
   shadows,
-}: {
-  readonly tag: string;
-  readonly spec: Pick<EndpointStatus, "route" | "methods">;
-  readonly traffic: EndpointStatus["traffic"];
-  readonly shadows: EndpointStatus["shadows"];
-}): EndpointStatus => ({ tag, route: spec.route, methods: spec.methods, traffic, shadows });
+});
 
 const backendStatus = (known: Reported, record: BackendRecord): BackendStatus => {
   const { view, reasons } = known;
@@ -71,6 +74,7 @@ const backendStatus = (known: Reported, record: BackendRecord): BackendStatus =>
   const reason = reasons.present(`backend/${record.tag}`);
   return {
     tag: record.tag,
+    ...(record.app === undefined ? {} : { app: record.app }),
     config: maskedConfig(record.config),
     code: record.code,
     replicas: {

@@ -6,12 +6,13 @@
 import { startProbe } from "../adapters/code/probe-process.ts";
 import { probeProcesses } from "../adapters/code/probe-processes.ts";
 import { entries, mainFile } from "../adapters/entries.ts";
-import { fromErrorBody } from "../base/serve-error.ts";
-import type { FoundApp } from "../cli/cli.ts";
+import { fromErrorBody, type ServeError } from "../base/serve-error.ts";
+import type { FoundApp, FoundCode } from "../cli/cli.ts";
 import type { AppPlan } from "../client/client.ts";
 import { foundCodeOf, type ProbeGroup, probeGroups } from "../core/probe-orders.ts";
 import type { BackendConfigInput } from "../model/backend-config.ts";
 import { codeRefOf } from "../model/code-ref.ts";
+import type { ErrorBody } from "../model/error-codes.ts";
 import type { AppCodeAnswer, AppPlanAnswer, ProbeAnswer, ProbedCode } from "../model/probe.ts";
 
 const STDERR = 2;
@@ -30,7 +31,7 @@ export const probeAppFile = async (file: string, signal: AbortSignal): Promise<F
   const said = (await probe.next()) as AppPlanAnswer<AppPlan> | AppCodeAnswer;
   if ("error" in said) {
     probe.kill();
-    throw fromErrorBody(said.error);
+    throw failure(said.error, said.read ?? []);
   }
   const { plan } = said as AppPlanAnswer<AppPlan>;
   const code = probe.next().then((found) => lookAtCode(plan, found as AppCodeAnswer));
@@ -38,9 +39,13 @@ export const probeAppFile = async (file: string, signal: AbortSignal): Promise<F
   return { plan, code };
 };
 
+/** With the files that were read until then, for whoever waits until they are mended. */
+const failure = (error: ErrorBody, read: readonly string[]): ServeError =>
+  fromErrorBody({ ...error, details: { ...error.details, read } });
+
 /** The app's own process has seen those backends that run as it did; others are looked at as they will run. */
-const lookAtCode = async (plan: AppPlan, own: AppCodeAnswer): Promise<Readonly<Record<string, ProbedCode>>> => {
-  if ("error" in own) throw fromErrorBody(own.error);
+const lookAtCode = async (plan: AppPlan, own: AppCodeAnswer): Promise<FoundCode> => {
+  if ("error" in own) throw failure(own.error, own.read ?? []);
   const found: Record<string, ProbedCode> = {};
   const wishes: Record<string, { code: ReturnType<typeof codeRefOf>; config: BackendConfigInput }> = {};
   for (const backend of plan.backends) {
@@ -48,16 +53,18 @@ const lookAtCode = async (plan: AppPlan, own: AppCodeAnswer): Promise<Readonly<R
     const config = backend.config as BackendConfigInput;
     const target = runsAsHere(config) ? own.targets[tag] : undefined;
     if (target === undefined) wishes[tag] = { code: codeRefOf(backend.code), config };
-    else if (target.kind === "impossible") throw fromErrorBody(target.error);
+    else if (target.kind === "impossible") throw failure(target.error, own.read ?? []);
     else found[tag] = { code: own.code, offers: target.offers };
   }
   const groups = probeGroups(wishes, "nothing");
-  const outcome = foundCodeOf(wishes, groups, await probeAll(groups));
-  if ("error" in outcome) throw fromErrorBody(outcome.error);
+  const answers = await probeAll(groups);
+  const read = [own, ...answers].flatMap((answer) => answer.read ?? []);
+  const outcome = foundCodeOf(wishes, groups, answers);
+  if ("error" in outcome) throw failure(outcome.error, read);
   for (const [tag, { identity, offers }] of Object.entries(outcome.found)) {
     found[tag] = { code: { files: identity.files, entry: identity.entry }, offers };
   }
-  return found;
+  return { backends: found, read };
 };
 
 const runsAsHere = ({ nodeArgs = [], env = {}, envFile, cwd }: BackendConfigInput): boolean =>

@@ -4,6 +4,7 @@ import { chooseInstance, findStateDir } from "../adapters/find-instance.ts";
 import { wantsColor } from "../adapters/log-destination.ts";
 import { processesWithLogs, readLogs } from "../adapters/log-files.ts";
 import { defaultStateDir } from "../adapters/places.ts";
+import { untilChanged } from "../adapters/watch-files.ts";
 import { ServeError } from "../base/serve-error.ts";
 import { type LogOptions, reportError, runCli, type Terminal, type World } from "../cli/cli.ts";
 import { stateFiles } from "../model/places.ts";
@@ -36,6 +37,7 @@ const createWorld = (): World => {
     findStateDir: async (choice) => findStateDir({ ...choice, env }),
     launch: (options, signal) => launchAndConnect({ ...options, ownedWith, env }, signal),
     probe: probeAppFile,
+    untilChanged,
     readText: (path) => readFile(path, "utf8").catch(() => undefined), // an optional file
     loggingProcesses: ({ stateDir, of }) => processesWithLogs({ folder: stateFiles(stateDir).logs, of }),
     logs: tailLogs,

@@ -12,12 +12,13 @@ import { type FolderLoader, folderLoader } from "../adapters/code/code-loader.ts
 import { isServeError, messageOf, ServeError, toErrorBody } from "../base/serve-error.ts";
 import { placeInStack } from "../core/error-place.ts";
 import { pathOfUrl } from "../core/module-problem.ts";
-import { MAX_PROBE_OUTPUT_BYTES } from "../model/code-limits.ts";
+import { MAX_PROBE_OUTPUT_BYTES, MAX_WATCHED_FILES } from "../model/code-limits.ts";
 import { type CodeRef, codeRefOf } from "../model/code-ref.ts";
 import type { ErrorBody } from "../model/error-codes.ts";
 import {
   type AppCodeAnswer,
   type AppPlanAnswer,
+  type FilesRead,
   PROBE_ANSWER_FD,
   PROBE_HELD_FD,
   type ProbeAnswer,
@@ -31,9 +32,9 @@ const probeCode = async ({ module, targets, keepIn }: ProbeWork & { readonly kin
     const [look] = await Promise.all([lookAt(), loader.load(module)]);
     const found: ProbedTarget[] = [];
     for (const code of targets) found.push(await look(loader, code));
-    return { kind: "loaded", code: await identify(loader, keepIn), targets: found };
+    return { kind: "loaded", code: await identify(loader, keepIn), targets: found, ...filesRead(loader, keepIn) };
   } catch (error) {
-    return { kind: "failed", error: bodyOf(error) };
+    return { kind: "failed", error: bodyOf(error), ...filesRead(loader, keepIn) };
   }
 };
 
@@ -50,9 +51,9 @@ const probeApp = async (path: string): Promise<AppCodeAnswer> => {
     for (const { tag, code } of plan.backends) {
       if (code.module === url) targets[tag] = await look(loader, codeRefOf(code));
     }
-    return { code: await identify(loader, undefined), targets };
+    return { code: await identify(loader, undefined), targets, ...filesRead(loader, undefined) };
   } catch (error) {
-    return { error: bodyOf(error) };
+    return { error: bodyOf(error), ...filesRead(loader, undefined) };
   }
 };
 
@@ -76,6 +77,9 @@ const identify = async (loader: FolderLoader, keepIn: string | undefined) => {
   const { hashesOf, loadedCodeOf } = await import("../adapters/code/code-hashes.ts");
   return loadedCodeOf(recorded.entry, hashesOf(recorded.code.files, recorded.entry));
 };
+
+const filesRead = (loader: FolderLoader, keepIn: string | undefined): FilesRead =>
+  keepIn === undefined ? { read: loader.read().slice(0, MAX_WATCHED_FILES) } : {};
 
 /** A failure of ours has no code yet. */
 const bodyOf = (error: unknown): ErrorBody => {

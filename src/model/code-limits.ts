@@ -24,3 +24,9 @@ export const CODE_GRACE_MS = 600_000;
 export const CODE_SWEEP_INTERVAL_MS = 300_000;
 /** Turns of the event loop in which imports that nobody awaits may still bring files; each brings a file at least. */
 export const MAX_SETTLING_TURNS = 1_000;
+/** Files that `run --watch` looks at, of one module: sources of people are hundreds; their paths fit MAX_PROBE_ANSWER_BYTES. */
+export const MAX_WATCHED_FILES = 2_000;
+/** How often it looks: some milliseconds for all of them, and short beside the start of a replica. */
+export const WATCH_INTERVAL_MS = 200;
+/** Files that change are waited for until they rest, at most this long: a checkout writes many, an editor may write one in two steps. */
+export const WATCH_SETTLE_MS = 2_000;

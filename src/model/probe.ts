@@ -24,8 +24,13 @@ export interface ProbeOrder {
 
 export type ProbeAnswer =
   /** `targets`: in the order of the question. */
-  | { readonly kind: "loaded"; readonly code: LoadedCode; readonly targets: readonly ProbedTarget[] }
-  | { readonly kind: "failed"; readonly error: ErrorBody };
+  | ({ readonly kind: "loaded"; readonly code: LoadedCode; readonly targets: readonly ProbedTarget[] } & FilesRead)
+  | ({ readonly kind: "failed"; readonly error: ErrorBody } & FilesRead);
+
+/** The user's files that were read, as far as somebody may want to watch them: not where code is kept. */
+export interface FilesRead {
+  readonly read?: readonly string[] | undefined;
+}
 
 export type ProbedTarget =
   | { readonly kind: "possible"; readonly offers: ProbedOffers }
@@ -58,9 +63,11 @@ export interface AppPlanAnswer<Plan> {
 }
 
 /** What the app file itself is, and of each backend whose code it holds what that offers, by tag. */
-export type AppCodeAnswer =
-  | { readonly code: LoadedCode; readonly targets: Readonly<Record<string, ProbedTarget>> }
-  | { readonly error: ErrorBody };
+export type AppCodeAnswer = FilesRead &
+  (
+    | { readonly code: LoadedCode; readonly targets: Readonly<Record<string, ProbedTarget>> }
+    | { readonly error: ErrorBody }
+  );
 
 export const PROBE_ANSWER_FD = 3;
 /** Ends when whoever asked is gone. */

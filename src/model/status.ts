@@ -27,6 +27,8 @@ export interface ProcessStatus {
 
 export interface BackendStatus {
   readonly tag: string;
+  /** The app that owns it. */
+  readonly app?: string | undefined;
   /** `env` values masked. */
   readonly config: BackendConfigInput;
   readonly code: CodeRef;
@@ -44,6 +46,8 @@ export interface BackendStatus {
 
 export interface EndpointStatus {
   readonly tag: string;
+  /** The app that owns it. */
+  readonly app?: string | undefined;
   readonly route: string | undefined;
   readonly methods: readonly HttpMethod[] | undefined;
   readonly traffic: Readonly<Record<string, number>>;

@@ -49,6 +49,9 @@ describe("an app in a program", () => {
       expect(await client.deploy(shop, { goalId: "shop" })).toMatchObject({ id: "shop", state: "reached" });
       expect(await client.getHandle<typeof Model>("shop").describe()).toMatchObject({ model: "one" });
       expect(await client.plan(shop)).toEqual([]);
+      const { backends, endpoints } = await status();
+      expect(backends.find(({ tag }) => tag === "s1")).toMatchObject({ app: "shop" });
+      expect(endpoints.find(({ tag }) => tag === "shop")).toMatchObject({ app: "shop" });
     },
     STEP_MS,
   );

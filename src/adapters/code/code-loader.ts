@@ -25,6 +25,8 @@ export interface FolderCode {
 export interface FolderLoader extends CodeLoader {
   /** undefined: no load has succeeded. */
   recorded(): FolderCode | undefined;
+  /** Paths of the files that were read, also by a load that failed. */
+  read(): readonly string[];
 }
 
 export const folderLoader = (): FolderLoader => {
@@ -40,6 +42,7 @@ export const folderLoader = (): FolderLoader => {
       return exports;
     },
     recorded: () => recorded,
+    read: () => [...(recorder?.recorded().files.keys() ?? [])],
     digest: async (settings) => {
       recorder?.stop();
       if (recorded === undefined) return undefined;
