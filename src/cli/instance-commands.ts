@@ -114,8 +114,7 @@ const addStatus = (program: Command, { world }: Common): void => {
         world.terminal.out(
           flags.json
             ? `${JSON.stringify(reasons)}\n`
-            : reasons.map((entry) => `${entry.timestamp}  ${entry.target}  ${entry.reason}\n`).join("") ||
-                `nothing was decided about "${target}" since this controller began\n`,
+            : reasons.map((entry) => `${entry.timestamp}  ${entry.target}  ${entry.reason}\n`).join(""),
         );
       }),
     );

@@ -138,6 +138,14 @@ describe("a plan", () => {
     ]);
   });
 
+  test("knows the load of the moment: scaling that the call sets off at once is in it", () => {
+    world.call(createBackend("a"));
+    world.settle();
+    world.loads.set("a", 30);
+    const autoscaling = { minReplicas: 1, maxReplicas: 3, targetQueriesPerReplica: 10, upDelayMs: 0 };
+    expect(planned(update("a", { autoscaling })).filter((line) => line.startsWith("start"))).toHaveLength(2);
+  });
+
   test("of a call that would be refused is its refusal", () => {
     world.call(createBackend("v1"));
     expect(world.plan(flowers())).toMatchObject({ kind: "refused", error: { code: "tag-owned" } });

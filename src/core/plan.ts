@@ -201,24 +201,25 @@ const BLANK = {
   startedAt: 0,
 } as const;
 
-/** Every router has applied whatever it was told. */
-const OBEDIENT: Routers = {
+/** Every router has applied whatever it was told; their load is what it is. */
+const obedient = (real: Routers): Routers => ({
   completeSince: () => Number.NEGATIVE_INFINITY,
-  load: () => 0,
+  load: (tag) => real.load(tag),
   appliedBy: () => Number.POSITIVE_INFINITY,
   behind: () => [],
   unsettled: () => [],
-};
+});
 
 /** The soft state of the life, with what is played before it; the life itself is old enough for everything. */
 class PlayedSoftState implements SoftState {
   readonly life = { startedAt: Number.NEGATIVE_INFINITY, first: true };
   readonly notes = new NoteBook();
-  readonly routers = OBEDIENT;
+  readonly routers: Routers;
   readonly published: Layer<EndpointTag, Published>;
   readonly withdrawals: Layer<ActorName, Withdrawal>;
 
   constructor(real: SoftState) {
+    this.routers = obedient(real.routers);
     // What is noted is noted of few things: those that lack something.
     for (const [tag, note] of real.notes.unplaced) this.notes.unplaced.set(tag, note);
     this.published = new Layer(real.published);

@@ -112,6 +112,27 @@ describe("REST", () => {
     );
   });
 
+  test("explains whatever has a name, and knows the nearest name of what has none", async () => {
+    const explain = async (target: string) => {
+      const answer = await rest(instance, `/v1/explain/${encodeURIComponent(target)}`);
+      expect(answer).toMatchObject({ status: 200 });
+      return answer.json<{ target: string; reason: string; timestamp: string }[]>();
+    };
+    const { processes } = await status();
+    const names = ["only", "resty", ...processes.map(({ name }) => name)];
+    for (const name of names) {
+      const told = await explain(name);
+      expect(told.length).toBeGreaterThan(0);
+      for (const { reason, timestamp } of told) {
+        expect(reason).toMatch(/\S/);
+        expect(new Date(timestamp).toISOString()).toBe(timestamp);
+      }
+    }
+    const unknown = await rest(instance, "/v1/explain/onyl");
+    expect(unknown.json()).toMatchObject({ status: 404, code: "target-unknown" });
+    expect(unknown.json<{ detail: string }>().detail).toContain('Did you mean "only"?');
+  });
+
   test("refuses a tag of another app, and names its owner", async () => {
     const answer = await rest(instance, "/v1/apps/thief", { method: "PUT", body: body(1) });
     expect(answer.json()).toMatchObject({ status: 409, code: "tag-owned" });
