@@ -1,10 +1,12 @@
 /** The controller on a real SQLite store: leadership, durability, reads, waits, and what a crash leaves. */
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import {
+  appBackend,
   createBackend,
   createEndpoint,
   deleteBackend,
   deleteEndpoint,
+  deploy,
   setTraffic,
   shutdown,
   stop,
@@ -14,6 +16,7 @@ import { ControllerLab } from "../../tests/harness/controller-lab.ts";
 import { waitFor } from "../../tests/harness/wait-for.ts";
 import { ServeError } from "../base/serve-error.ts";
 import type { EndpointTag } from "../model/ids.ts";
+import { MAX_DEPLOY_CHANGES } from "../model/limits.ts";
 import { NO_SNAPSHOT, type PollAnswer } from "../model/longpoll.ts";
 import type { BackendRecord, InstanceRecord } from "../model/records.ts";
 import type { Store } from "../ports/store.ts";
@@ -213,6 +216,17 @@ describe("a call", () => {
     const last = controller.waitForGoal(id, 60_000, never);
     await controller.stop();
     await expect(last).rejects.toMatchObject({ code: "not-leading", retryable: true });
+  });
+
+  test("that deploys as much as is allowed fits one transaction of the store; one thing more is refused", async () => {
+    await lab.startAgent();
+    const controller = await lab.lead();
+    const many = (count: number) =>
+      deploy("many", Object.fromEntries(Array.from({ length: count }, (_, index) => [`b${index}`, appBackend()])));
+    const most = (MAX_DEPLOY_CHANGES - 3) / 2;
+    await expect(lab.submit(controller, many(most + 1))).rejects.toMatchObject({ code: "value-too-large" });
+    expect(await lab.settle(controller, many(most))).toMatchObject({ state: "reached" });
+    expect((await controller.status()).backends).toHaveLength(most);
   });
 
   test("that fails says why in its goal, in status and in explain", async () => {
