@@ -65,13 +65,16 @@ export interface CommonConfig {
         readonly downDelayMs?: number | undefined;
       }
     | undefined;
-  /** Added to the replica's environment. Kept in plain text, masked in output: secrets belong in `envFile`. */
+  /** Added to the replica's environment, which is the agent's, then what `envFile` says, then this. Kept in plain text, masked in output: secrets belong in `envFile`. */
   readonly env?: Readonly<Record<string, string>> | undefined;
-  /** A file of `NAME=value` lines, read at each start of a replica. */
+  /**
+   * A file of `NAME=value` lines, read at each start of a replica. Relative to the app file, or to the program's folder. With it a digest
+   * of what it holds is saved: naming it again, also by a deploy, replaces replicas when it holds something else by then.
+   */
   readonly envFile?: string | undefined;
   /** Arguments of Node itself: `["--import", "tsx"]`. */
   readonly nodeArgs?: readonly string[] | undefined;
-  /** Working directory of the replicas. */
+  /** Working directory of the replicas; default: where the instance was started. Relative as `envFile` is. */
   readonly cwd?: string | undefined;
   /** Part of the code's identity: another value is new code. */
   readonly codeVersion?: string | undefined;

@@ -3,13 +3,14 @@
  * A file whose default export is a function, class, `fetch` object or other single thing is an app of one backend and one endpoint
  * `/*`, both named after the file.
  */
+import { fileURLToPath } from "node:url";
 import { type AppBackend, type AppDefinition, appDefinitionOf, backendRefOf } from "../api/api.ts";
 import { isServeError, ServeError } from "../base/serve-error.ts";
 import type { CodeBody } from "../model/code-ref.ts";
 import { isName, NAME_RULE } from "../model/ids.ts";
 import type { Json } from "../model/json.ts";
 import type { ProbedCode } from "../model/probe.ts";
-import { jsonArgs, jsonConfig, moduleUrlOf } from "./code.ts";
+import { jsonArgs, jsonConfig, moduleUrlOf, withPaths } from "./code.ts";
 
 export interface PlannedBackend {
   readonly tag: string;
@@ -83,7 +84,8 @@ const planOfBackend = (url: string, tag: string, entry: AppBackend): AppPlan["ba
           export: reference.export,
           args: jsonArgs(reference.args, subject),
         };
-  return { tag, code, config: jsonConfig(entry.config ?? {}, subject) };
+  const folder = fileURLToPath(new URL(".", url));
+  return { tag, code, config: jsonConfig(withPaths(entry.config ?? {}, folder), subject) };
 };
 
 const refuseNonTarget = (value: unknown, stem: string): void => {

@@ -26,7 +26,7 @@ import type { Goal as FullGoal } from "../model/calls.ts";
 import { CONTROL_RETRY_INTERVAL_MS, SERVING_TIMEOUT_MS } from "../model/limits.ts";
 import type { Status as FullStatus } from "../model/status.ts";
 import { type AppPlan, deployBodyOf } from "./app-plan.ts";
-import { codeBodyOf } from "./code.ts";
+import { codeBodyOf, withPaths } from "./code.ts";
 import { Control, type ControlPorts, type Wait as ControlWait } from "./control.ts";
 import { type ExportedAppPorts, planOfExported } from "./exported-app.ts";
 import { jsonBody } from "./json-values.ts";
@@ -88,7 +88,7 @@ export class ServeClient<A = unknown> implements Client<A> {
     return this.#change(
       "PUT",
       tagPath("backends", tag),
-      { ...code, ...(config === undefined ? {} : { config }) },
+      { ...code, ...(config === undefined ? {} : { config: withPaths(config, ".") }) },
       wait,
     );
   }
@@ -119,7 +119,7 @@ export class ServeClient<A = unknown> implements Client<A> {
   }
 
   updateBackendConfig<T = unknown>(tag: string, config: Partial<BackendConfig<T>>, wait?: Wait): Promise<Goal> {
-    return this.#change("PATCH", `${tagPath("backends", tag)}/config`, config, wait);
+    return this.#change("PATCH", `${tagPath("backends", tag)}/config`, withPaths(config, "."), wait);
   }
 
   restartBackend(tag: string, wait?: Wait): Promise<Goal> {

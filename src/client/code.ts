@@ -45,6 +45,18 @@ export const jsonArgs = (args: readonly unknown[], subject: string): readonly Js
     }),
   );
 
+/** The paths in a backend's configuration as seen from a folder: what they are relative to does not travel. */
+export const withPaths = <T extends object>(config: T, folder: string): T => {
+  // What is no configuration at all is refused where it is checked.
+  if (typeof config !== "object" || config === null) return config;
+  const { envFile, cwd } = config as { readonly envFile?: unknown; readonly cwd?: unknown };
+  return {
+    ...config,
+    ...(typeof envFile === "string" ? { envFile: resolve(folder, envFile) } : {}),
+    ...(typeof cwd === "string" ? { cwd: resolve(folder, cwd) } : {}),
+  };
+};
+
 /** The configuration of a backend or endpoint as JSON; fields that are undefined are not set. Throws as `jsonArgs` does. */
 export const jsonConfig = (config: object, subject: string): Json =>
   Object.fromEntries(

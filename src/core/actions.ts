@@ -97,7 +97,9 @@ const backendChanges = (before: BackendRecord, after: BackendRecord): readonly s
   const isOtherContent = before.identity?.digest !== after.identity?.digest;
   const code =
     isOtherPlace || isOtherContent ? [`its code ${isOtherPlace ? "is another" : "has changed"}${ROLLS}`] : [];
-  if (fields.length + code.length > 0) return [...code, ...fields];
+  const env =
+    before.envDigest !== after.envDigest && was.envFile === is.envFile ? [`its envFile has changed${ROLLS}`] : [];
+  if (fields.length + code.length + env.length > 0) return [...code, ...env, ...fields];
   if (before.identity?.from !== after.identity?.from) {
     return [
       after.identity?.from === "kept" ? "its code is kept from now on" : "its code is read from its folder from now on",

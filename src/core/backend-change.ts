@@ -17,6 +17,8 @@ export interface BackendWish {
   readonly code: CodeRef;
   /** undefined: nobody has looked; the code that is there stays. */
   readonly identity: CodeIdentity | undefined;
+  /** Of the content of its environment file; undefined: nobody has looked. */
+  readonly envDigest: string | undefined;
   readonly config: BackendConfigInput;
 }
 
@@ -26,9 +28,11 @@ export const changeBackend = (view: View, record: BackendRecord, wish: BackendWi
   const known = wish.identity ?? (isSameValue(record.code, wish.code) ? record.identity : undefined);
   const identity = identityUnder(known, wish);
   const isNewCode = hasOtherCode(record, { code: wish.code, identity });
-  if (fields.length === 0 && !isNewCode && isSameValue(identity, record.identity)) return undefined;
+  const envDigest = wish.config.envFile === undefined ? undefined : (wish.envDigest ?? record.envDigest);
+  const isNewEnv = envDigest !== undefined && envDigest !== record.envDigest;
+  if (fields.length === 0 && !isNewCode && !isNewEnv && isSameValue(identity, record.identity)) return undefined;
   const kinds = new Set(fields.map((field) => UPDATE_KIND[field]));
-  const rolls = kinds.has("rolling") || isNewCode;
+  const rolls = kinds.has("rolling") || isNewCode || isNewEnv;
   // Replicas that could not start hold the old revision's verdict: a new revision lets others take their place.
   const told =
     kinds.has("replica") || kinds.has("controller") || kinds.has("rolling") || hasGivenUpReplicas(view, record);
@@ -37,6 +41,7 @@ export const changeBackend = (view: View, record: BackendRecord, wish: BackendWi
     autoscaled: autoscaledAfter(record, wish.config),
     code: wish.code,
     identity,
+    envDigest,
     config: wish.config,
     configRevision: record.configRevision + (told ? 1 : 0),
     rollout: record.rollout + (rolls ? 1 : 0),
@@ -51,7 +56,10 @@ const autoscaledAfter = (record: BackendRecord, config: BackendConfigInput): Bac
 };
 
 /** Another place or arguments, or another content of the same place; also when the same place, a link, leads elsewhere now. */
-export const hasOtherCode = (record: BackendRecord, { code, identity }: Omit<BackendWish, "config">): boolean =>
+export const hasOtherCode = (
+  record: BackendRecord,
+  { code, identity }: Pick<BackendWish, "code" | "identity">,
+): boolean =>
   !isSameValue(record.code, code) ||
   (identity !== undefined &&
     (identity.digest !== record.identity?.digest || identity.entry !== record.identity?.entry));

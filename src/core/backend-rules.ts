@@ -118,6 +118,13 @@ const relationProblems = (config: BackendConfig): string[] => {
       `gracefulShutdownWaitLoopMs is ${config.gracefulShutdownWaitLoopMs}, longer than gracefulShutdownTimeoutMs ${config.gracefulShutdownTimeoutMs}: every drain would end by a kill. Make it shorter.`,
     );
   }
+  for (const field of ["envFile", "cwd"] as const) {
+    const path = config[field];
+    if (path !== undefined && !path.startsWith("/"))
+      problems.push(
+        `${field} must be an absolute path, got ${JSON.stringify(path)}: no process of the instance runs in your folder.`,
+      );
+  }
   for (const name of Object.keys(config.env)) {
     if (name === "" || /[=\0]/.test(name))
       problems.push(`env has the name ${JSON.stringify(name)}, which no environment can hold.`);

@@ -1,6 +1,14 @@
 /** Goal ids as idempotency keys, and how long goals are kept. */
 import { beforeEach, describe, expect, test } from "vitest";
-import { createBackend, createEndpoint, deleteBackend, setTraffic, update } from "../../tests/harness/calls.ts";
+import {
+  appBackend,
+  createBackend,
+  createEndpoint,
+  deleteBackend,
+  deploy,
+  setTraffic,
+  update,
+} from "../../tests/harness/calls.ts";
 import { CoreWorld } from "../../tests/harness/core-world.ts";
 import type { GoalId } from "../model/ids.ts";
 import { GOAL_KEEP_MS, GOAL_RESEND_MS, MAX_GOALS } from "../model/limits.ts";
@@ -116,4 +124,20 @@ test("an error too long for the store is cut", () => {
   world.call(update("a", { userConfig: 1 }));
   world.settle();
   expect(world.replicas("a")).toHaveLength(1);
+});
+
+test("a goal keeps what tells one value of env from another, and no value", () => {
+  const secret = "hunter2";
+  const created = world.call(createBackend("a", { env: { TOKEN: secret } }));
+  const updated = world.call(update("a", { env: { TOKEN: `${secret}!` } }));
+  const deployed = world.call(deploy("app", { b: appBackend({ env: { TOKEN: secret } }) }, {}));
+  for (const { id } of [created, updated, deployed]) {
+    const { text } = world.saved.get(world.keys.goal(id))!;
+    expect(text).toContain("TOKEN");
+    expect(text).not.toContain(secret);
+  }
+  const again = world.call(createBackend("a", { env: { TOKEN: secret } }), created.id).outcome;
+  expect(again.kind).toBe("goal");
+  const other = world.call(createBackend("a", { env: { TOKEN: "other" } }), created.id).outcome;
+  expect(other).toMatchObject({ kind: "refused", error: { code: "goal-id-reused" } });
 });

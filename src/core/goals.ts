@@ -6,7 +6,8 @@
  * their own, and the whole settles by them.
  */
 
-import type { AppPart, AppSpec } from "../model/app.ts";
+import { sha256 } from "../base/sha256.ts";
+import type { AppBackend, AppPart } from "../model/app.ts";
 import type { Call } from "../model/calls.ts";
 import type { ErrorBody } from "../model/error-codes.ts";
 import type { GoalId } from "../model/ids.ts";
@@ -32,24 +33,35 @@ export interface GoalOutcome {
  * Of a long call a digest, so that kept goals stay small.
  */
 export const callIdentity = (call: Call): Json => {
-  const { goalId, ...said } = call;
-  const rest = asSaid(said);
-  const text = canonicalJson(rest);
+  const text = canonicalJson(asSaid(call));
   if (text.length <= MAX_GOAL_CALL_CHARS) return JSON.parse(text) as Json;
   return { kind: call.kind, tag: tagOf(call), length: text.length, digest: digestOf(text) };
 };
 
-const asSaid = (said: object & Pick<Call, "kind">): object => {
-  if (said.kind === "createBackend") return { ...said, ...NOT_SAID };
-  if (!("backends" in said)) return said;
-  const backends = Object.entries(said.backends as AppSpec["backends"]);
+const asSaid = (call: Call): object => {
+  const { goalId, ...said } = call;
+  if (call.kind === "createBackend" || call.kind === "updateBackendConfig") return { ...said, ...told(call, goalId) };
+  if (call.kind !== "deploy") return said;
+  const backends = Object.entries(call.backends);
   return {
     ...said,
-    backends: Object.fromEntries(backends.map(([tag, backend]) => [tag, { ...backend, ...NOT_SAID }])),
+    backends: Object.fromEntries(backends.map(([tag, backend]) => [tag, { ...backend, ...told(backend, goalId) }])),
   };
 };
 
-const NOT_SAID = { identity: undefined, offers: undefined } as const;
+const NOT_SAID = { identity: undefined, offers: undefined, envDigest: undefined } as const;
+
+/** A goal is kept longer than what it set, and shown to more people: of the values of `env` it keeps what tells them apart. */
+const told = ({ config }: Pick<AppBackend, "config">, goalId: GoalId): object => {
+  if (config.env === undefined) return NOT_SAID;
+  const env = Object.entries(config.env).map(([name, value]) => [
+    name,
+    sha256(JSON.stringify([goalId, name, value])).slice(0, ENV_DIGITS),
+  ]);
+  return { ...NOT_SAID, config: { ...config, env: Object.fromEntries(env) } };
+};
+
+const ENV_DIGITS = 16;
 
 const tagOf = (call: Call): string => {
   if (call.kind === "deploy") return call.app;

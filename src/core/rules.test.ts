@@ -63,6 +63,21 @@ describe("a backend's configuration", () => {
     });
   });
 
+  test("numReplicas and autoscaling take each other's place, and are refused together", () => {
+    const autoscaling = { minReplicas: 1, maxReplicas: 2, targetQueriesPerReplica: 5 };
+    expect(mergeConfig({ numReplicas: 3, cwd: "/a" }, { autoscaling })).toEqual({ cwd: "/a", autoscaling });
+    expect(mergeConfig({ autoscaling, cwd: "/a" }, { numReplicas: 3 })).toEqual({ cwd: "/a", numReplicas: 3 });
+    const wider = { ...autoscaling, maxReplicas: 4 };
+    expect(mergeConfig({ autoscaling }, { autoscaling: { maxReplicas: 4 } })).toEqual({ autoscaling: wider });
+    expect(problems(mergeConfig({}, { numReplicas: 3, autoscaling })).join()).toContain("exclude each other");
+    expect(problems({ autoscaling })).toEqual([]);
+  });
+
+  test("paths must be absolute: nobody knows whose folder they would be relative to", () => {
+    expect(problems({ envFile: "b.env", cwd: "data" })).toHaveLength(2);
+    expect(problems({ envFile: "/b.env", cwd: "/data" })).toEqual([]);
+  });
+
   test("setting a field to its default changes nothing", () => {
     expect(changedFields(resolveBackendConfig({}), resolveBackendConfig({ numReplicas: 1 }))).toEqual([]);
   });

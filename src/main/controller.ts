@@ -27,7 +27,8 @@ import { DIAL_INTERVAL_MS, ERASED_LINGER_MS } from "../model/limits.ts";
 import { runFiles, stateFiles } from "../model/places.ts";
 import type { Log } from "../ports/log.ts";
 import type { Store } from "../ports/store.ts";
-import type { RestServer } from "../rest/rest.ts";
+import type { ControlPlane, RestServer } from "../rest/rest.ts";
+import { withEnvDigests } from "./env-files.ts";
 import { readVersion } from "./version.ts";
 
 const main = async (launch: ControllerLaunch): Promise<void> => {
@@ -139,7 +140,7 @@ const listen = async (
   { drawId, log }: { readonly drawId: () => string; readonly log: Log },
 ): Promise<readonly RestServer[]> => {
   const { createRestServer } = await import("../rest/rest.ts");
-  const options = { controlPlane: controller, drawId, version: readVersion() };
+  const options = { controlPlane: noting(controller), drawId, version: readVersion() };
   const local = await createRestServer(options);
   const path = runFiles(runDir).controllerSocket(incarnation);
   await unlink(path).catch(() => {}); // not there, as it should be
@@ -155,6 +156,18 @@ const listen = async (
   log.info("api-listening", { url });
   return [local, remote];
 };
+
+/** What only this side of REST can find out is noted in calls as they come in. */
+const noting = (controller: Controller): ControlPlane => ({
+  submit: async (call) => controller.submit(await withEnvDigests(call)),
+  plan: async (call) => controller.plan(await withEnvDigests(call)),
+  goal: (id) => controller.goal(id),
+  waitForGoal: (id, waitMs, signal) => controller.waitForGoal(id, waitMs, signal),
+  status: () => controller.status(),
+  httpConfig: () => controller.httpConfig(),
+  explain: (target) => controller.explain(target),
+  poll: (request, signal) => controller.poll(request, signal),
+});
 
 const notListening = ({ host, port }: ApiListener, cause: unknown): ServeError => {
   if ((cause as NodeJS.ErrnoException).code === "EADDRINUSE") {

@@ -13,6 +13,8 @@ export interface AppBackend {
   /** Found by the controller before the call is applied. */
   readonly identity?: CodeIdentity | undefined;
   readonly offers?: ProbedOffers | undefined;
+  /** Of the content of `config.envFile`, found where the call came in. */
+  readonly envDigest?: string | undefined;
   readonly config: BackendConfigInput;
 }
 

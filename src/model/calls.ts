@@ -19,9 +19,16 @@ export type Call = { readonly goalId: GoalId } & (
       /** Found by the controller before the call is applied; a repeated call has none, and is told by its goal id. */
       readonly identity?: CodeIdentity | undefined;
       readonly offers?: ProbedOffers | undefined;
+      /** Of the content of `config.envFile`, found where the call came in. */
+      readonly envDigest?: string | undefined;
       readonly config: BackendConfigInput;
     }
-  | { readonly kind: "updateBackendConfig"; readonly tag: BackendTag; readonly config: BackendConfigInput }
+  | {
+      readonly kind: "updateBackendConfig";
+      readonly tag: BackendTag;
+      readonly envDigest?: string | undefined;
+      readonly config: BackendConfigInput;
+    }
   | { readonly kind: "restartBackend"; readonly tag: BackendTag }
   | { readonly kind: "deleteBackend"; readonly tag: BackendTag; readonly force: boolean }
   | {

@@ -42,6 +42,8 @@ export interface BackendRecord {
   readonly identity: CodeIdentity | undefined;
   /** What the user set. */
   readonly config: BackendConfigInput;
+  /** SHA-256 of what its `envFile` held when that was set: another content of the same path is a change. Replicas read it at each start. */
+  readonly envDigest?: string | undefined;
   /** Counts config changes; replicas acknowledge it. Starts at 1. */
   readonly configRevision: number;
   /** Counts changes that need new processes (rolling fields, restart, new code). Starts at 1. */

@@ -1,5 +1,6 @@
 /** The life of a replica that runs: configuration, health, drain, end. */
 import { afterAll, afterEach, describe, expect, test } from "vitest";
+import { ManualClock } from "../../tests/harness/manual-clock.ts";
 import { ReplicaLab, type StartedReplica } from "../../tests/harness/replica-lab.ts";
 import { httpHead, resultOf, textOf } from "../../tests/harness/wire-client.ts";
 import { batch } from "../api/api.ts";
@@ -190,6 +191,22 @@ describe("drain", () => {
     started.link.events.onIntent?.({ kind: "drain", timeoutMs: 20 });
     expect(await started.exited).toBe(0);
     await client.closed;
+  });
+
+  test("with nothing to do it still waits for late queries as long as its configuration says", async () => {
+    const clock = new ManualClock();
+    const config = { gracefulShutdownWaitLoopMs: 500 };
+    const started = await lab.start({ exports: { default: () => 1 }, config, clock });
+    let status: number | undefined;
+    void started.exited.then((code) => {
+      status = code;
+    });
+    void started.replica.drain(10_000);
+    clock.advance(499);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect([status, started.link.last?.state]).toEqual([undefined, "draining"]);
+    clock.advance(1);
+    expect(await started.exited).toBe(0);
   });
 
   test("a close() that throws or never ends does not keep it", async () => {

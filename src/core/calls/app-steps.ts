@@ -56,16 +56,16 @@ interface Context {
 const backendStep = ({ view, call, known }: Context, tag: BackendTag): AppStep[] => {
   const says = ownValue(call.backends, tag);
   if (says === undefined) return [];
-  const { code, config, identity } = says;
+  const { code, config, identity, envDigest } = says;
   const live = view.backend(tag);
   if (live === undefined) {
     const counters = { configRevision: 1, rollout: 1, deleting: undefined, unproven: true } as const;
-    const after = { tag, code, identity, config, ...counters, app: call.app };
+    const after = { tag, code, identity, envDigest, config, ...counters, app: call.app };
     return [{ change: "create", kind: "backend", tag, after }];
   }
   // On its way out it is as good as gone: it comes back as the file says.
   const said = live.deleting === undefined ? ownValue(known?.backends, tag)?.config : undefined;
-  const wish = { code, identity, config: mergeConfigs({ said, says: config, live: live.config }) };
+  const wish = { code, identity, envDigest, config: mergeConfigs({ said, says: config, live: live.config }) };
   const changed = changeBackend(view, live, wish);
   if (live.deleting !== undefined) {
     return [{ change: "create", kind: "backend", tag, after: { ...(changed ?? live), deleting: undefined } }];

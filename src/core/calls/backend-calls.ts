@@ -20,7 +20,7 @@ import { ACCEPTED, type CallOutcome, listed, refuse, refuseAll } from "./outcome
 type CallOf<K extends Call["kind"]> = Extract<Call, { readonly kind: K }>;
 
 export const createBackend = (draft: Draft, call: CallOf<"createBackend">): CallOutcome => {
-  const { tag, code, identity, offers, config } = call;
+  const { tag, code, identity, envDigest, offers, config } = call;
   const existing = draft.view.backend(tag);
   const more = offers === undefined ? [] : probedProblems(resolveBackendConfig(config), offers);
   const refusal = refuseTag(tag) ?? refuseConfig(tag, config, more) ?? refuseSize(tag, { code, identity, config });
@@ -31,6 +31,7 @@ export const createBackend = (draft: Draft, call: CallOf<"createBackend">): Call
       tag,
       code,
       identity,
+      envDigest,
       config,
       configRevision: 1,
       rollout: 1,
@@ -56,6 +57,8 @@ export const createBackend = (draft: Draft, call: CallOf<"createBackend">): Call
     ...existing,
     code,
     identity,
+    envDigest,
+    autoscaled: undefined,
     config,
     configRevision: existing.configRevision + 1,
     rollout: existing.rollout + 1,
@@ -81,7 +84,7 @@ export const updateBackendConfig = (draft: Draft, call: CallOf<"updateBackendCon
   if (refusal !== undefined) return refusal;
 
   // What lies in the folder by now is not for an update to bring.
-  const changed = changeBackend(draft.view, record, { code, identity, config });
+  const changed = changeBackend(draft.view, record, { code, identity, envDigest: call.envDigest, config });
   if (changed === undefined) return repeat(draft, { ...record, config }, call);
   openGoal(draft, call, { kind: "backend", tag, until: "applied" });
   draft.put("backend", tag, { ...changed, goal: call.goalId });
@@ -148,6 +151,8 @@ const differenceOf = (existing: BackendRecord, call: CallOf<"createBackend">): s
     return `other code: the files of ${describeCode(existing.code)} were ${shortDigest(was)} then and are ${shortDigest(is)} now`;
   }
   const fields = changedFields(resolveBackendConfig(existing.config), resolveBackendConfig(call.config));
+  const isOtherEnv = call.envDigest !== undefined && call.envDigest !== existing.envDigest;
+  if (fields.length === 0 && isOtherEnv) return `another content of its envFile ${call.config.envFile}`;
   return fields.length > 0 ? `another value of ${fields.join(", ")}` : undefined;
 };
 

@@ -22,6 +22,8 @@ export type Step =
   | { readonly kind: "stall"; readonly backend: string }
   /** It dies, and for a while nothing of the backend can start. */
   | { readonly kind: "outage"; readonly backend: string }
+  /** Each router has so many queries for this backend from now on. */
+  | { readonly kind: "load"; readonly backend: string; readonly queries: number }
   /** A node that does not lead loses its power, or its connections, until `rejoin`. */
   | { readonly kind: "powerOff" }
   | { readonly kind: "cutOff" }
@@ -119,6 +121,11 @@ const play = async ({ world, clients, facts }: Stage, step: Step): Promise<strin
       return !facts.assignments().some(isLost) && facts.backends().every(({ tag }) => facts.isAsWanted(tag));
     });
     return "done";
+  }
+  if (step.kind === "load") {
+    world.mishaps.setLoad(step.backend, step.queries);
+    await untilHolds(world, "the replicas that it asks for run", () => unrest(world, facts).length === 0);
+    return `${facts.backend(step.backend)?.autoscaled?.replicas}`;
   }
   if (step.kind === "rejoin") {
     world.endMishaps();

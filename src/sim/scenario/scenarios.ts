@@ -117,6 +117,16 @@ const ONE_NODE: Readonly<Record<string, readonly Step[]>> = {
     { kind: "stall", backend: "a" },
     { kind: "outage", backend: "a" },
   ],
+  "following the load": [
+    create("a", {
+      autoscaling: { minReplicas: 1, maxReplicas: 3, targetQueriesPerReplica: 5, upDelayMs: 500, downDelayMs: 1_500 },
+    }),
+    endpoint("e", { a: 1 }),
+    { kind: "load", backend: "a", queries: 20 },
+    { kind: "load", backend: "a", queries: 5 },
+    { kind: "load", backend: "a", queries: 0 },
+    update("a", { numReplicas: 2 }),
+  ],
   "stopping, starting and erasing": [
     create("a", { numReplicas: 2 }),
     endpoint("e", { a: 1 }),
