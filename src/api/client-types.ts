@@ -51,6 +51,10 @@ export interface ProcessStatus {
   readonly incarnation: number;
   readonly restarts: number;
   readonly uptimeMs: number;
+  /** Of a replica whose `checkHealth()` fails, or that does not answer its agent; absent: it is healthy. */
+  readonly health?: "unhealthy" | "stalled" | undefined;
+  /** Its last error, or why it is not healthy, one sentence. */
+  readonly error?: string | undefined;
 }
 
 export interface BackendStatus {
@@ -60,6 +64,8 @@ export interface BackendStatus {
   readonly replicas: { readonly wanted: number; readonly running: number };
   /** The newest goal of this backend while it is kept. */
   readonly goal: Goal | undefined;
+  /** Why it is not as wanted, one sentence; absent when it is. */
+  readonly reason?: string | undefined;
   /** SHA-256 of the code that it was created or last deployed with: its files, the lock file, args, nodeArgs and codeVersion. */
   readonly digest?: string | undefined;
   /** What its replicas load when they start: the files that were kept then, or (`maitred run`) what lies in the folder by now. */

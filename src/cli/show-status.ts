@@ -49,7 +49,7 @@ const processRows = (status: Status, paint: Paint): readonly (readonly string[])
     process.name,
     process.kind,
     String(process.pid ?? "-"),
-    process.state,
+    process.health === undefined ? process.state : `${process.state}, ${process.health}`,
     String(process.restarts),
     duration(process.uptimeMs),
     paint.yellow(process.error ?? ""),

@@ -29,8 +29,10 @@ export const changeBackend = (view: View, record: BackendRecord, wish: BackendWi
   const identity = identityUnder(known, wish);
   const isNewCode = hasOtherCode(record, { code: wish.code, identity });
   const envDigest = wish.config.envFile === undefined ? undefined : (wish.envDigest ?? record.envDigest);
-  const isNewEnv = envDigest !== undefined && envDigest !== record.envDigest;
-  if (fields.length === 0 && !isNewCode && !isNewEnv && isSameValue(identity, record.identity)) return undefined;
+  // What nobody had looked at before is noted, and is no change by itself.
+  const isNewEnv = record.envDigest !== undefined && envDigest !== undefined && envDigest !== record.envDigest;
+  const isSame = isSameValue([identity, envDigest], [record.identity, record.envDigest]);
+  if (fields.length === 0 && !isNewCode && isSame) return undefined;
   const kinds = new Set(fields.map((field) => UPDATE_KIND[field]));
   const rolls = kinds.has("rolling") || isNewCode || isNewEnv;
   // Replicas that could not start hold the old revision's verdict: a new revision lets others take their place.

@@ -32,6 +32,22 @@ test("saying the file again replaces replicas when it holds something else, and 
   expect(name()).toBe(second);
 });
 
+test("a file that could not be read when it was named is noted when it can be, and what failed for want of it is tried again", () => {
+  after(createBackend("b", FILE));
+  const first = name();
+  after({ ...update("b", FILE), envDigest: "1" });
+  expect(name()).toBe(first);
+  after({ ...update("b", FILE), envDigest: "2" });
+  expect(name()).not.toBe(first);
+
+  world.fateOf = () => ({ fails: { code: "start-failed", message: "its envFile cannot be read" } });
+  const failed = after(createBackend("c", FILE));
+  expect(world.goal(failed.id).state).toBe("failed");
+  world.fateOf = () => "ready";
+  const again = after({ ...update("c", FILE), envDigest: "1" });
+  expect(world.goal(again.id).state).toBe("reached");
+});
+
 test("a creation with another content of the file is another value", () => {
   after({ ...createBackend("b", FILE), envDigest: "1" });
   expect(world.call({ ...createBackend("b", FILE), envDigest: "1" }).outcome.kind).toBe("goal");

@@ -151,8 +151,9 @@ const differenceOf = (existing: BackendRecord, call: CallOf<"createBackend">): s
     return `other code: the files of ${describeCode(existing.code)} were ${shortDigest(was)} then and are ${shortDigest(is)} now`;
   }
   const fields = changedFields(resolveBackendConfig(existing.config), resolveBackendConfig(call.config));
-  const isOtherEnv = call.envDigest !== undefined && call.envDigest !== existing.envDigest;
-  if (fields.length === 0 && isOtherEnv) return `another content of its envFile ${call.config.envFile}`;
+  const [before, now] = [existing.envDigest, call.envDigest];
+  if (fields.length === 0 && before !== undefined && now !== undefined && before !== now)
+    return `another content of its envFile ${call.config.envFile}`;
   return fields.length > 0 ? `another value of ${fields.join(", ")}` : undefined;
 };
 
