@@ -67,7 +67,11 @@ export const ERROR_CODES = {
   "http-error": entry(500, "The handler threw an HttpError; its status counts."),
   "result-invalid": entry(500, "The handler's result cannot be sent."),
   "batch-wrong-length": entry(500, "A batch function returned another number of results than it got items."),
-  "wire-protocol": entry(502, "A peer sent a frame that the protocol does not allow."),
+  "wire-protocol": entry(502, "A peer sent a frame, or a line to the agent, that the protocol does not allow."),
+  "peer-refused": entry(
+    502,
+    "A peer's HELLO names another instance, process or incarnation than the one that answers, or another version of the protocol.",
+  ),
   "value-unsupported": entry(400, "An argument or result cannot cross a process border."),
   // ── user-facing words used in the wrong place
   "no-context": entry(500, "context() was called outside a handler."),

@@ -208,6 +208,11 @@ export const WIRE_IDLE_MS = 60_000;
 export const WIRE_PEER_IDLE_MS = 180_000;
 /** Time for HELLO in both directions. */
 export const WIRE_HELLO_TIMEOUT_MS = 5_000;
+/** A peer that was told why its connection ends (wire, agent's socket) has this long to read it and close; far more than a read takes. */
+export const GOODBYE_MS = 1_000;
+/** Log lines of one socket about peers that break its protocol, in BREACH_WINDOW_MS: enough to see what they do; 14,400 lines a day. */
+export const MOST_BREACH_LINES = 10;
+export const BREACH_WINDOW_MS = 60_000;
 /** Open streams of one connection; far above any maxConcurrentQueries that makes sense for one process. */
 export const MAX_STREAMS_PER_CONNECTION = 10_000;
 /** Answers that wait in a replica for a router that does not read: beyond it the router is not read either. Sixteen windows. */

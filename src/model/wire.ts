@@ -34,7 +34,10 @@ export const FRAME = {
   GOAWAY: 9,
   PING: 10,
   PONG: 11,
-  /** Replica → router: the query failed, before or after its REPLY; head WireFailure. Ends the stream. */
+  /**
+   * Replica → router: the query failed, before or after its REPLY; head WireFailure. Ends the stream. On stream 0, also before or instead
+   * of HELLO: why the replica ends this connection (`wire-protocol`, `peer-refused`); the last frame.
+   */
   FAIL: 12,
   /** Reserved. */
   WEBSOCKET: 15,
@@ -104,4 +107,4 @@ export interface WireFailure extends ErrorBody {
   readonly status: number;
 }
 
-export type RefuseReason = "busy" | "draining" | "mismatch";
+export type RefuseReason = "busy" | "draining";

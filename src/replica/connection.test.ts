@@ -8,6 +8,7 @@ import { END } from "../core/wire/frame-writer.ts";
 import {
   MAX_REPLY_HOLD_MS,
   MAX_STREAMS_PER_CONNECTION,
+  MOST_BREACH_LINES,
   STREAM_WINDOW_BYTES,
   WIRE_PEER_IDLE_MS,
 } from "../model/limits.ts";
@@ -37,9 +38,12 @@ describe("HELLO", () => {
     const other = await started.connect();
     const client = started.connectAs({ ...started.hello, ...change, peer: "stranger" });
     await client.closed;
-    expect(client.refusedHello).toBe("mismatch");
+    expect(client.lastWord).toMatchObject({
+      code: "peer-refused",
+      message: expect.stringContaining(`stranger sent the HELLO of ${what}`),
+    });
     expect(events(started, "wire-hello-refused")).toMatchObject([
-      { level: "warn", fields: { peer: "stranger", mismatch: expect.stringContaining(what) } },
+      { level: "warn", fields: { code: "peer-refused", peer: "stranger", reason: expect.stringContaining(what) } },
     ]);
     expect(textOf(await other.send(httpHead()).answer)).toBe("x");
   });
@@ -70,12 +74,30 @@ describe("a peer that breaks the protocol loses its connection and nobody else's
     client.raw(bytes);
     await client.closed;
     expect(events(started, "wire-connection-broken")).toMatchObject([
-      { level: "warn", fields: { reason: expect.stringMatching(/^the peer sent /) } },
+      { level: "warn", fields: { code: "wire-protocol", reason: expect.stringMatching(/^the peer sent /) } },
     ]);
+    const reason = String(events(started, "wire-connection-broken")[0]?.fields["reason"]).slice(
+      "the peer sent ".length,
+    );
+    expect(client.lastWord).toMatchObject({
+      code: "wire-protocol",
+      message: expect.stringContaining(` sent ${reason}.`),
+    });
     expect(textOf(await other.send(httpHead()).answer)).toBe("x");
     // What was opened and could not be read holds no slot.
     const busy = await lab.start({ exports: { default: () => "x" }, config: { maxConcurrentQueries: 1 } });
     expect(textOf(await (await busy.connect()).send(httpHead()).answer)).toBe("x");
+  });
+
+  test("as often as it likes, and the log gets only so many lines", async () => {
+    const started = await lab.start({ exports: { default: () => "x" } });
+    for (let count = 0; count < 2 * MOST_BREACH_LINES; count += 1) {
+      const client = started.connectAs(undefined);
+      client.raw(frame(FRAME.QUERY, 1));
+      await client.closed;
+      expect(client.lastWord?.code).toBe("wire-protocol");
+    }
+    expect(events(started, "wire-connection-broken")).toHaveLength(MOST_BREACH_LINES);
   });
 
   test("a stream id that was used before", async () => {

@@ -1,13 +1,17 @@
 /**
- * One router's connection to this replica: HELLO first, then frames. What does not fit the protocol closes this connection, with one
- * clear line in the log, and no other. Frames that a turn of the event loop causes leave in one write.
+ * One router's connection to this replica: HELLO first, then frames. What does not fit the protocol closes this connection and no other:
+ * the peer is told why, and the log gets one line, of which there are only so many. Frames that a turn of the event loop causes leave in
+ * one write.
  */
 import { IdTable } from "../base/id-table.ts";
+import type { LineBound } from "../base/line-bound.ts";
 import { ServeError } from "../base/serve-error.ts";
 import { type FrameEnd, FrameWriter } from "../core/wire/frame-writer.ts";
 import { type Frame, FrameDecoder, isProtocolError } from "../core/wire/frames.ts";
 import { decodeCount, decodeHello, decodeQueryHead } from "../core/wire/heads.ts";
+import { ERROR_CODES } from "../model/error-codes.ts";
 import {
+  GOODBYE_MS,
   MAX_REPLY_HOLD_MS,
   MAX_STREAMS_PER_CONNECTION,
   MAX_WIRE_BACKLOG_BYTES,
@@ -34,6 +38,8 @@ export interface ConnectionWorld extends QueryWorld {
   readonly admission: Admission;
   readonly transport: Transport;
   readonly isDraining: boolean;
+  /** Shared by all connections: peers that break the protocol dial again. */
+  readonly breaches: LineBound;
   queryStarted(): void;
   queryEnded(): void;
   connectionClosed(connection: Connection): void;
@@ -50,7 +56,7 @@ export class Connection implements SocketEvents, Guest, QueryLine {
   readonly #decoder = new FrameDecoder();
   readonly #writer = new FrameWriter();
   readonly #queries = new IdTable<Query>();
-  /** For its HELLO, then for silence. */
+  /** For its HELLO, then for silence, at last for its goodbye. */
   #timer: Timer;
   #wasUsed = false;
   #state: "new" | "open" | "closed" = "new";
@@ -66,7 +72,9 @@ export class Connection implements SocketEvents, Guest, QueryLine {
   constructor(world: ConnectionWorld, socket: Socket) {
     this.#world = world;
     this.#socket = socket;
-    this.#timer = world.clock.after(WIRE_HELLO_TIMEOUT_MS, () => this.#break("no HELLO in time"));
+    this.#timer = world.clock.after(WIRE_HELLO_TIMEOUT_MS, () =>
+      this.#break(`no HELLO within ${WIRE_HELLO_TIMEOUT_MS} ms`),
+    );
   }
 
   // ── from the socket
@@ -88,6 +96,7 @@ export class Connection implements SocketEvents, Guest, QueryLine {
 
   onClose(): void {
     this.#close();
+    this.#timer.cancel();
   }
 
   // ── from the server
@@ -155,13 +164,13 @@ export class Connection implements SocketEvents, Guest, QueryLine {
 
   /** Answers, as all of these do, what is wrong with the frame: it completes "the peer sent …". */
   #greet(frame: Frame): string | undefined {
-    if (frame.type !== FRAME.HELLO) return "a frame before its HELLO";
+    if (frame.type !== FRAME.HELLO) return `a frame of type ${frame.type} before its HELLO`;
     const hello = decodeHello(frame.head);
     if (isProtocolError(hello)) return hello.reason;
     this.#peer = hello.peer;
     const mismatch = mismatchOf(hello, this.#world.hello);
     if (mismatch !== undefined) {
-      this.#refuseHello(mismatch);
+      this.#refuse("peer-refused", `the HELLO of ${mismatch}`);
       return undefined;
     }
     this.#timer.cancel();
@@ -171,14 +180,6 @@ export class Connection implements SocketEvents, Guest, QueryLine {
     if (this.#world.isDraining) this.#writer.goaway(0);
     this.#flushSoon();
     return undefined;
-  }
-
-  #refuseHello(mismatch: string): void {
-    this.#world.log.warn("wire-hello-refused", { peer: this.#peer, mismatch });
-    this.#writer.refuse(0, "mismatch");
-    this.#flush();
-    this.#close();
-    this.#socket.end();
   }
 
   #takeOpen(frame: Frame): string | undefined {
@@ -257,10 +258,23 @@ export class Connection implements SocketEvents, Guest, QueryLine {
   }
 
   // ── ends
-  #break(reason: string): void {
-    if (this.#state === "closed") return;
-    this.#world.log.warn("wire-connection-broken", { peer: this.#peer, reason: `the peer sent ${reason}` });
-    this.destroy();
+  #break(what: string): void {
+    if (this.#state !== "closed") this.#refuse("wire-protocol", what);
+  }
+
+  /** Ends the connection for what the peer sent, and says so to it and in the log. */
+  #refuse(code: "wire-protocol" | "peer-refused", what: string): void {
+    const { log, breaches, clock, hello } = this.#world;
+    const line = breaches.take(clock.now());
+    const event = code === "peer-refused" ? "wire-hello-refused" : "wire-connection-broken";
+    if (line !== undefined) log.warn(event, { code, peer: this.#peer, reason: `the peer sent ${what}`, ...line });
+    const message = `replica ${hello.replica} closes this connection: ${this.#peer} sent ${what}.`;
+    this.#writer.fail(0, { code, status: ERROR_CODES[code].status, message });
+    this.#flush();
+    this.#close();
+    this.#socket.end();
+    // Who does not close in turn must not hold a descriptor for ever.
+    this.#timer = clock.after(GOODBYE_MS, () => this.#socket.destroy());
   }
 
   #close(): void {

@@ -2,8 +2,9 @@
  * The replica's side of the wire: accepts routers, lets their queries in as far as `maxConcurrentQueries` allows, ends those whose
  * deadline passes, and says goodbye when it drains. What happens on one connection never touches another.
  */
+import { LineBound } from "../base/line-bound.ts";
 import type { Address } from "../model/actor.ts";
-import { DEADLINE_TICK_MS } from "../model/limits.ts";
+import { BREACH_WINDOW_MS, DEADLINE_TICK_MS, MOST_BREACH_LINES } from "../model/limits.ts";
 import type { Hello } from "../model/wire.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Listening, Transport } from "../ports/transport.ts";
@@ -37,6 +38,7 @@ export class WireServer {
     this.#admission = new Admission(clock, options.maxConcurrentQueries);
     const isDraining = () => this.#isDraining;
     this.#world = {
+      breaches: new LineBound({ mostLines: MOST_BREACH_LINES, windowMs: BREACH_WINDOW_MS }),
       ...{ clock, log, transport, target, facts, hello, meters, admission: this.#admission },
       get isDraining() {
         return isDraining();

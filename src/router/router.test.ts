@@ -313,9 +313,15 @@ describe("peers that do not keep the rules", () => {
     lab.publish(endpointOf({ b: backendOf([refusing]) }));
     const asked = lab.ask();
     await waitFor("the replica was reached", () => refusing.lines[0], DEADLINE_MS);
-    refusing.lines[0]!.writer.refuse(0, "mismatch");
+    refusing.lines[0]!.writer.fail(0, { status: 502, code: "peer-refused", message: "not the one you mean." });
     refusing.lines[0]!.flush();
     lab.publish(endpointOf({ b: backendOf([refusing, right]) }));
     expect(await resultOf(asked)).toBe("run");
+    expect(lab.log.lines).toContainEqual(
+      expect.objectContaining({
+        event: "replica-connection-lost",
+        fields: expect.objectContaining({ kind: "mismatch", why: "not the one you mean." }),
+      }),
+    );
   });
 });

@@ -5,7 +5,7 @@
  */
 import { FrameWriter } from "../core/wire/frame-writer.ts";
 import { type Frame, FrameDecoder, isProtocolError, type ProtocolError } from "../core/wire/frames.ts";
-import { decodeHello } from "../core/wire/heads.ts";
+import { decodeFailure, decodeHello } from "../core/wire/heads.ts";
 import type { Address } from "../model/actor.ts";
 import { WIRE_HELLO_TIMEOUT_MS, WIRE_IDLE_MS } from "../model/limits.ts";
 import { FRAME, type Hello, WIRE_PROTOCOL } from "../model/wire.ts";
@@ -117,7 +117,7 @@ export class WireConnection {
   readonly #onFrame = (frame: Frame): void => {
     // Frames of the same bytes, after one that ended the connection.
     if (this.#state === "ended") return;
-    const end = this.#state === "greeting" ? this.#greet(frame) : this.#take(frame);
+    const end = isLastWord(frame) ? endOf(frame) : this.#state === "greeting" ? this.#greet(frame) : this.#take(frame);
     if (end !== undefined) this.#finish(end);
   };
 
@@ -133,8 +133,6 @@ export class WireConnection {
   }
 
   #greet(frame: Frame): WireEnd | undefined {
-    // A replica that does not take our hello may say so before, or instead of, its own.
-    if (frame.type === FRAME.REFUSE) return { kind: "mismatch", why: "it refused our HELLO" };
     if (frame.type !== FRAME.HELLO) return { kind: "broken", reason: `a frame of type ${frame.type} before HELLO` };
     const hello = decodeHello(frame.head);
     if (isProtocolError(hello)) return { kind: "broken", reason: hello.reason };
@@ -177,6 +175,15 @@ export class WireConnection {
     this.#timer.cancel();
     this.#events.onEnd(end);
   }
+}
+
+const isLastWord = ({ type, streamId }: Frame): boolean => type === FRAME.FAIL && streamId === 0;
+
+/** The replica says why it ends the connection; of our HELLO it may say so instead of its own. */
+function endOf(frame: Frame): WireEnd {
+  const failure = decodeFailure(frame.head);
+  if (isProtocolError(failure)) return { kind: "broken", reason: failure.reason };
+  return { kind: failure.code === "peer-refused" ? "mismatch" : "gone", why: failure.message };
 }
 
 function mismatch(ours: Hello, theirs: Hello): string | undefined {

@@ -65,7 +65,8 @@ export class WireClient {
   readonly closed: Promise<void>;
   slots = 0;
   goAways: number[] = [];
-  refusedHello: string | undefined;
+  /** Why the replica ended the connection. */
+  lastWord: WireFailure | undefined;
   onSlot: (() => void) | undefined;
   readonly writer = new FrameWriter();
   readonly #socket: Socket;
@@ -177,15 +178,15 @@ export class WireClient {
         break;
       case FRAME.REFUSE: {
         const { reason } = known(decodeRefuse(frame.head));
-        if (frame.streamId === 0) this.refusedHello = reason;
-        else if (open !== undefined) open.refused = reason;
+        if (open !== undefined) open.refused = reason;
         break;
       }
       case FRAME.REPLY:
         if (open !== undefined) open.head = known(decodeReplyHead(frame.head));
         break;
       case FRAME.FAIL:
-        if (open !== undefined) open.failure = known(decodeFailure(frame.head));
+        if (frame.streamId === 0) this.lastWord = known(decodeFailure(frame.head));
+        else if (open !== undefined) open.failure = known(decodeFailure(frame.head));
         break;
       default:
         break;

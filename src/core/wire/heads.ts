@@ -11,7 +11,7 @@ import { PackWriter } from "./pack-writer.ts";
 
 const QUERY_KINDS = ["http", "door", "method"] as const;
 const REPLY_KINDS = ["http", "value", "items"] as const;
-const REFUSE_REASONS: readonly string[] = ["busy", "draining", "mismatch"] satisfies RefuseReason[];
+const REFUSE_REASONS: readonly string[] = ["busy", "draining"] satisfies RefuseReason[];
 
 /** A failure is told to people: beyond this its message is cut. */
 const MAX_FAILURE_MESSAGE_CHARS = 8_000;
