@@ -67,6 +67,7 @@ export class SimAgent {
     this.#link = createLinkServer(runFiles(runDir).agentSocket);
     await this.#link.start({
       onMessage: (link, message) => this.#hear(link, message),
+      onBreach: () => {},
       onClose: (link) => void this.#controllers.delete(link),
     });
   }

@@ -33,10 +33,17 @@ const until = async (what: string, look: () => boolean, timeoutMs = 5_000): Prom
 };
 
 /** An agent that welcomes everybody and notes what it hears. */
-async function serve(): Promise<{ server: LinkServer; heard: ToAgent[]; links: ServerLink[]; closed: ServerLink[] }> {
+async function serve(): Promise<{
+  server: LinkServer;
+  heard: ToAgent[];
+  links: ServerLink[];
+  closed: ServerLink[];
+  breaches: string[];
+}> {
   const heard: ToAgent[] = [];
   const links: ServerLink[] = [];
   const closed: ServerLink[] = [];
+  const breaches: string[] = [];
   const server = createLinkServer(runFiles(runDir).agentSocket);
   closing.push(() => server.stop());
   await server.start({
@@ -46,9 +53,10 @@ async function serve(): Promise<{ server: LinkServer; heard: ToAgent[]; links: S
       links.push(link);
       link.send({ kind: "welcome", leader: undefined, instanceId: "i1" as InstanceId });
     },
+    onBreach: (_link, what) => breaches.push(what),
     onClose: (link) => closed.push(link),
   });
-  return { server, heard, links, closed };
+  return { server, heard, links, closed, breaches };
 }
 
 function dial(events: LinkEvents) {
@@ -113,7 +121,7 @@ it("ends for good when it is refused", async () => {
   const reasons: string[] = [];
   dial({ onRefused: (reason) => reasons.push(reason) });
   await until("it is linked", () => links.length === 1);
-  links[0]!.send({ kind: "refused", reason: "an older incarnation" });
+  links[0]!.send({ kind: "refused", code: "peer-refused", reason: "an older incarnation" });
   await until("it is refused", () => reasons.length === 1 && closed.length === 1);
   await sleep(300); // longer than its dial interval
   expect(heard.filter((message) => message.kind === "hello")).toHaveLength(1);
@@ -129,14 +137,49 @@ it("says so when the instance's file has been gone for 10 s, and not before", as
   expect(reasons[0]).toContain("is gone or names another one");
 });
 
-it("cuts off a peer that says anything before hello, no JSON, or too long a line", async () => {
-  const { heard } = await serve();
-  for (const text of ['{"kind":"report"}\n', "GET / HTTP/1.1\r\n", `"${"x".repeat(2_000_001)}`]) {
-    const socket = createConnection(runFiles(runDir).agentSocket);
-    const closed = new Promise((resolve) => socket.once("close", resolve));
+/** What comes back until the agent ends the connection. The sender does not close in turn: the agent must cut it off. */
+const send = (text: string): Promise<string> =>
+  new Promise((resolve) => {
+    const socket = createConnection({ path: runFiles(runDir).agentSocket, allowHalfOpen: true });
+    closing.push(() => socket.destroy());
+    let answer = "";
+    socket.on("data", (part) => {
+      answer += part.toString();
+    });
     socket.on("error", () => {});
+    socket.once("end", () => resolve(answer));
     socket.write(text);
-    await closed;
-  }
-  expect(heard).toEqual([]);
+  });
+
+const HELLO = { kind: "hello", protocol: 1, instanceId: "i1", role: "client", incarnation: 0, pid: 1 };
+
+it.each([
+  ["a message before its hello", '{"kind":"pong","id":1}\n'],
+  ["a line that is not JSON", "GET / HTTP/1.1\r\n"],
+  ["a line of more than 2000000 bytes", `"${"x".repeat(2_000_001)}`],
+  ["a line that is no message", "[1]\n"],
+  ['a message of the unknown kind "toString"', '{"kind":"toString"}\n'],
+  ['a message of kind "hello" whose fields', `${JSON.stringify({ ...HELLO, role: "boss" })}\n`],
+  ['a message of kind "hello" whose fields', `${JSON.stringify({ ...HELLO, pid: "1" })}\n`],
+])("tells a peer that sends %s what is wrong with it, and closes", async (what, text) => {
+  const { heard, breaches, closed } = await serve();
+  const error = { code: "wire-protocol", message: expect.stringContaining(`the peer sent ${what}`) };
+  expect(JSON.parse(await send(text))).toEqual({ kind: "failed", error });
+  expect(breaches).toEqual([expect.stringContaining(what)]);
+  expect([heard, closed]).toEqual([[], []]);
+});
+
+it.each([
+  ["report", { kind: "report", report: { state: "exploded" } }],
+  ["leading", { kind: "leading" }],
+  ["metrics", { kind: "metrics", snapshot: { life: "1", startedAt: 1, usage: {}, samples: { x: [1] } } }],
+  ["probe", { kind: "probe", id: 1, order: null }],
+])("hears what came before a broken %s, and nothing of it or after it", async (kind, message) => {
+  const { heard, breaches, closed } = await serve();
+  const lines = [HELLO, { kind: "pong", id: 1 }, message, { kind: "pong", id: 2 }];
+  const answers = (await send(lines.map((line) => `${JSON.stringify(line)}\n`).join(""))).trim().split("\n");
+  expect(answers.map((line) => JSON.parse(line).kind)).toEqual(["welcome", "failed"]);
+  expect(heard).toEqual([HELLO, { kind: "pong", id: 1 }]);
+  expect(breaches).toEqual([`a message of kind "${kind}" whose fields are missing or of another type`]);
+  await until("its owner hears of the end", () => closed.length === 1);
 });

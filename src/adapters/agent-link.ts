@@ -111,9 +111,9 @@ class SocketLink implements ProcessLink {
     if (!this.#holdsProcess) socket.unref();
     socket.on("connect", () => this.#greet());
     socket.on("data", (bytes: Buffer) => {
-      const messages = lines.push(bytes);
-      if (messages === "malformed") socket.destroy();
-      else for (const message of messages) this.#take(message as FromAgent);
+      const { values, problem } = lines.push(bytes);
+      for (const message of values) this.#take(message as FromAgent);
+      if (problem !== undefined) socket.destroy();
     });
     socket.on("error", () => {}); // `close` follows and is enough
     socket.on("close", () => {
@@ -166,6 +166,8 @@ class SocketLink implements ProcessLink {
         return;
       case "probed":
         this.#events.onProbed?.(message.id, message.answer);
+        return;
+      case "failed": // the link closes, and is dialled again
         return;
       case "refused":
         this.#refused(message.reason);

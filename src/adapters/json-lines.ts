@@ -13,22 +13,26 @@ export class LineReader {
     this.#maxLineBytes = maxLineBytes;
   }
 
-  /** The values that these bytes complete; `malformed` = give up on this stream. */
-  push(bytes: Buffer): readonly unknown[] | "malformed" {
+  /** The values that these bytes complete. `problem`, which completes "the peer sent …": give up on this stream. */
+  push(bytes: Buffer): { readonly values: readonly unknown[]; readonly problem?: string } {
     const values: unknown[] = [];
     let from = 0;
     for (let end = bytes.indexOf(NEWLINE); end >= 0; end = bytes.indexOf(NEWLINE, from)) {
       this.#keep(bytes.subarray(from, end));
       from = end + 1;
-      if (this.#bytes > this.#maxLineBytes) return "malformed";
+      if (this.#bytes > this.#maxLineBytes) return { values, problem: this.#tooLong() };
       try {
         values.push(JSON.parse(this.#take()));
       } catch {
-        return "malformed";
+        return { values, problem: "a line that is not JSON" };
       }
     }
     this.#keep(bytes.subarray(from));
-    return this.#bytes > this.#maxLineBytes ? "malformed" : values;
+    return this.#bytes > this.#maxLineBytes ? { values, problem: this.#tooLong() } : { values };
+  }
+
+  #tooLong(): string {
+    return `a line of more than ${this.#maxLineBytes} bytes`;
   }
 
   #keep(part: Buffer): void {

@@ -1,12 +1,13 @@
 /**
  * ports/link-server.ts on `<run>/agent.sock`. The folder is 0700, so every peer is of this user; a peer is still held to the protocol:
- * a hello first, lines of bounded length, and it must read what it is sent.
+ * a hello first, messages whose fields are what they must be, lines of bounded length, and it must read what it is sent.
  */
 import { chmodSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
 import { messageOf, ServeError } from "../base/serve-error.ts";
-import { MAX_LINK_BACKLOG_BYTES, MAX_LINK_LINE_BYTES } from "../model/limits.ts";
-import type { FromAgent, ToAgent } from "../model/link-messages.ts";
+import { readMessage } from "../core/agent/read-message.ts";
+import { GOODBYE_MS, MAX_LINK_BACKLOG_BYTES, MAX_LINK_LINE_BYTES } from "../model/limits.ts";
+import type { FromAgent } from "../model/link-messages.ts";
 import type { LinkServer, LinkServerEvents, ServerLink } from "../ports/link-server.ts";
 import { encodeLine, LineReader } from "./json-lines.ts";
 import { removeFile } from "./whole-files.ts";
@@ -47,22 +48,27 @@ class SocketLinkServer implements LinkServer {
     const lines = new LineReader(MAX_LINK_LINE_BYTES);
     const link = new SocketServerLink(socket);
     let greeted = false;
+    let isOver = false;
+    const breach = (what: string): void => {
+      isOver = true;
+      events.onBreach(link, what);
+      const message = `the agent closes this connection: the peer sent ${what}.`;
+      link.send({ kind: "failed", error: { code: "wire-protocol", message } });
+      link.close();
+    };
     this.#sockets.add(socket);
     socket.on("data", (bytes: Buffer) => {
-      const messages = lines.push(bytes);
-      if (messages === "malformed") {
-        socket.destroy();
-        return;
-      }
-      for (const message of messages) {
+      if (isOver) return;
+      const { values, problem } = lines.push(bytes);
+      for (const value of values) {
         if (socket.destroyed) return;
-        if (!greeted && !isHello(message)) {
-          socket.destroy();
-          return;
-        }
+        const read = readMessage(value);
+        if (read.kind === "breach") return breach(read.what);
+        if (!greeted && read.message.kind !== "hello") return breach("a message before its hello");
         greeted = true;
-        events.onMessage(link, message as ToAgent);
+        events.onMessage(link, read.message);
       }
+      if (problem !== undefined && !socket.destroyed) breach(problem);
     });
     socket.on("error", () => {}); // `close` follows and is enough
     socket.on("close", () => {
@@ -86,12 +92,7 @@ class SocketServerLink implements ServerLink {
   }
 
   close(): void {
-    this.#socket.end();
+    const timer = setTimeout(() => this.#socket.destroy(), GOODBYE_MS);
+    this.#socket.once("close", () => clearTimeout(timer)).end();
   }
 }
-
-const isHello = (message: unknown): boolean =>
-  typeof message === "object" &&
-  message !== null &&
-  (message as Partial<ToAgent>).kind === "hello" &&
-  typeof (message as { pid?: unknown }).pid === "number";

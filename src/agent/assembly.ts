@@ -125,7 +125,7 @@ export function assemble(ports: AgentPorts, settings: AgentSettings, wiring: Wir
   });
   const probes = new ProbeDesk(ports.probes, (code) => codeKeeper.found(code));
   const desk = new LinkDesk({
-    ...{ instanceId, supervisor, keeper, probes, log, metrics, onCommitted },
+    ...{ instanceId, supervisor, keeper, probes, log, clock, metrics, onCommitted },
     node: settings.launch.node,
     onLead: wiring.onLead,
   });

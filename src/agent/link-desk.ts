@@ -3,12 +3,15 @@
  * leader; actors belong to the supervisor, the controller to its keeper.
  */
 import { assertNever } from "../base/assert.ts";
+import { LineBound } from "../base/line-bound.ts";
 import { toErrorBody } from "../base/serve-error.ts";
 import { type ActorName, controllerName, type InstanceId } from "../model/ids.ts";
+import { BREACH_WINDOW_MS, MOST_BREACH_LINES } from "../model/limits.ts";
 import { type Leader, LINK_PROTOCOL, type ToAgent } from "../model/link-messages.ts";
+import type { Clock } from "../ports/clock.ts";
 import type { CodeProbe } from "../ports/code-probe.ts";
 import type { ServerLink } from "../ports/link-server.ts";
-import type { Log } from "../ports/log.ts";
+import type { Log, LogFields } from "../ports/log.ts";
 import type { ActorSupervisor } from "./actor-supervisor.ts";
 import type { ControllerKeeper } from "./controller-keeper.ts";
 import type { MetricsDesk, ProcessKind } from "./metrics-desk.ts";
@@ -19,6 +22,7 @@ export interface DeskParts {
   readonly keeper: ControllerKeeper;
   readonly probes: CodeProbe;
   readonly log: Log;
+  readonly clock: Clock;
   /** A controller leads from now on. */
   readonly onLead: (leader: Leader) => void;
   /** Undefined: nobody has asked for metrics. */
@@ -29,11 +33,15 @@ export interface DeskParts {
 }
 
 type Hello = Extract<ToAgent, { kind: "hello" }>;
-type Peer = { readonly kind: "controller" | "client" } | { readonly kind: "actor"; readonly actor: ActorName };
+type Peer = { readonly name: string } & (
+  | { readonly kind: "controller" | "client" }
+  | { readonly kind: "actor"; readonly actor: ActorName }
+);
 
 export class LinkDesk {
   readonly #parts: DeskParts;
   readonly #peers = new Map<ServerLink, Peer>();
+  readonly #breaches = new LineBound({ mostLines: MOST_BREACH_LINES, windowMs: BREACH_WINDOW_MS });
   #leader: Leader | undefined;
   #newestEpoch = 0;
 
@@ -81,6 +89,11 @@ export class LinkDesk {
     }
   }
 
+  onBreach(link: ServerLink, what: string): void {
+    const peer = this.#peers.get(link)?.name ?? "unknown";
+    this.#complain("link-broken", { code: "wire-protocol", peer, reason: `the peer sent ${what}` });
+  }
+
   onClose(link: ServerLink): void {
     const peer = this.#peers.get(link);
     this.#peers.delete(link);
@@ -115,18 +128,25 @@ export class LinkDesk {
   }
 
   #greet(link: ServerLink, hello: Hello): void {
-    const { instanceId, log } = this.#parts;
+    const { instanceId, node } = this.#parts;
     const refusal = this.#refusalOf(link, hello);
     if (refusal !== undefined) {
       const { role, actor, pid, incarnation } = hello;
-      log.warn("hello-refused", { role, actor, pid, incarnation, reason: refusal });
-      link.send({ kind: "refused", reason: refusal });
+      this.#complain("hello-refused", { code: "peer-refused", role, actor, pid, incarnation, reason: refusal });
+      link.send({ kind: "refused", code: "peer-refused", reason: refusal });
       link.close();
       return;
     }
-    this.#peers.set(link, peerOf(hello));
+    this.#peers.set(link, peerOf(hello, node));
     link.send({ kind: "welcome", leader: this.#leader, instanceId });
-    if (hello.counts === true) this.#parts.metrics?.linked(link, nameOf(hello, this.#parts.node), kindOf(hello));
+    if (hello.counts === true) this.#parts.metrics?.linked(link, nameOf(hello, node), kindOf(hello));
+  }
+
+  /** Peers that are wrong dial again: only so many lines about them. */
+  #complain(event: string, fields: LogFields): void {
+    const { log, clock } = this.#parts;
+    const line = this.#breaches.take(clock.now());
+    if (line !== undefined) log.warn(event, { ...fields, ...line });
   }
 
   #refusalOf(link: ServerLink, hello: Hello): string | undefined {
@@ -147,8 +167,11 @@ export class LinkDesk {
   }
 }
 
-const peerOf = ({ role, actor }: Hello): Peer =>
-  role === "controller" || role === "client" ? { kind: role } : { kind: "actor", actor: actor! };
+const peerOf = (hello: Hello, node: string): Peer => {
+  const { role, actor } = hello;
+  const name = nameOf(hello, node);
+  return role === "controller" || role === "client" ? { kind: role, name } : { kind: "actor", actor: actor!, name };
+};
 
 /** As `status` calls it. */
 const nameOf = ({ role, actor, pid }: Hello, node: string): string =>

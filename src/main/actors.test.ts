@@ -37,7 +37,7 @@ beforeEach(async () => {
     let who = "";
     socket.on("error", () => {});
     socket.on("data", (bytes: Buffer) => {
-      for (const message of lines.push(bytes) as readonly ToAgent[]) {
+      for (const message of lines.push(bytes).values as readonly ToAgent[]) {
         if (message.kind === "hello") {
           who = message.actor ?? "";
           links.set(who, socket);
@@ -201,7 +201,7 @@ test("an exception in a timer ends the replica with 1 and is reported; a rejecti
 test("an agent that does not know it ends a replica", async () => {
   const replica = replicaOf(`export default () => 1;`);
   await ready(replica);
-  say(replica.actor, { kind: "refused", reason: "not to run here" });
+  say(replica.actor, { kind: "refused", code: "peer-refused", reason: "not to run here" });
   expect(await replica.exit).toEqual([0, null]);
 });
 

@@ -62,7 +62,9 @@ export type ToAgent =
 export type FromAgent =
   | { readonly kind: "welcome"; readonly leader: Leader | undefined; readonly instanceId: InstanceId }
   /** The hello does not fit: another instance, an unknown actor, an older incarnation. The sender exits when told so as an actor. */
-  | { readonly kind: "refused"; readonly reason: string }
+  | { readonly kind: "refused"; readonly code: "peer-refused"; readonly reason: string }
+  /** What came is no message of this protocol (`wire-protocol`); the link is closed. */
+  | { readonly kind: "failed"; readonly error: ErrorBody }
   | { readonly kind: "leader"; readonly leader: Leader | undefined }
   /** To replicas: apply this configuration, then report its revision. */
   | { readonly kind: "configure"; readonly configRevision: number; readonly config: BackendConfig }

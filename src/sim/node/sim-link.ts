@@ -132,6 +132,8 @@ export class SimLink implements ControllerLink {
       case "probed":
         this.#events.onProbed?.(message.id, message.answer);
         return;
+      case "failed":
+        return;
       case "refused":
         this.stop();
         this.#events.onRefused?.(message.reason);
