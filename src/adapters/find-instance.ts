@@ -3,13 +3,13 @@
  * (a flag, MAITRED_STATE_DIR), by its name (a flag, MAITRED_INSTANCE), or because there is no other. Where more than one fits, the
  * error lists them; none is ever picked.
  */
-import { readdirSync } from "node:fs";
-import { join } from "node:path";
+import { readdirSync, realpathSync } from "node:fs";
+import { basename, join } from "node:path";
 import { isServeError, ServeError } from "../base/serve-error.ts";
 import type { SavedLaunch } from "../model/launch.ts";
 import { type ActorFile, type ControllerFile, type InstanceFile, runFiles, stateFiles } from "../model/places.ts";
 import { isLockHeld } from "./kernel-lock.ts";
-import { defaultStateDir, type Env, givenStateDir, type Places, runDirOf, runRoot } from "./places.ts";
+import { defaultStateDir, type Env, givenStateDir, holdsState, type Places, runDirOf, runRoot } from "./places.ts";
 import { processHost } from "./processes.ts";
 import { readJson } from "./whole-files.ts";
 
@@ -54,19 +54,35 @@ export function findStateDir(choice: InstanceChoice): string {
   try {
     return chooseInstance(choice).stateDir;
   } catch (error) {
-    const kept = isServeError(error) && error.code === "instance-unknown" ? stoppedStateDir(choice) : undefined;
+    const kept =
+      isServeError(error) && error.code === "instance-unknown" ? stoppedInstanceOf(choice)?.stateDir : undefined;
     if (kept === undefined) throw error;
     return kept;
   }
 }
 
-function stoppedStateDir({ instance, stateDir, env }: InstanceChoice): string | undefined {
+/** The instance that is meant and does not run. Where what it was started with cannot be read, its folder must look like one of ours. */
+export function stoppedInstanceOf({ instance, stateDir, env }: InstanceChoice): StoppedInstance | undefined {
   const name = instance || env["MAITRED_INSTANCE"] || undefined;
   const given = givenStateDir(stateDir, env);
   const folder = given ?? (name === undefined ? undefined : defaultStateDir(name, env));
-  if (folder === undefined) return undefined;
-  const saved = readJson<SavedLaunch>(stateFiles(folder).launch);
-  return saved !== undefined && (name === undefined || saved.launch.instance === name) ? folder : undefined;
+  if (folder === undefined || !holdsState(folder)) return undefined;
+  const saved = savedLaunchIn(folder)?.launch.instance;
+  if (name !== undefined && saved !== undefined && saved !== name) return undefined;
+  return { name: name ?? saved ?? basename(folder), stateDir: realpathSync(folder) };
+}
+
+export interface StoppedInstance {
+  readonly name: string;
+  readonly stateDir: string;
+}
+
+function savedLaunchIn(folder: string): SavedLaunch | undefined {
+  try {
+    return readJson<SavedLaunch>(stateFiles(folder).launch);
+  } catch {
+    return undefined; // damaged
+  }
 }
 
 /** An agent holds its lock; between two agents a process of the instance lives. */
@@ -85,7 +101,7 @@ function livingInstanceOf(stateDir: string, env: Env): LivingInstance | undefine
   }
 }
 
-function hasLivingProcess(stateDir: string): boolean {
+export function hasLivingProcess(stateDir: string): boolean {
   const files = stateFiles(stateDir);
   const processes = processHost();
   const controller = readJson<ControllerFile>(files.controller)?.process;

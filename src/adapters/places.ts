@@ -6,7 +6,7 @@
  * Both are 0700 and ours, or refused.
  */
 import { createHash } from "node:crypto";
-import { existsSync, mkdtempSync, realpathSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, realpathSync, rmSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { basename, join, resolve } from "node:path";
 import { messageOf, ServeError } from "../base/serve-error.ts";
@@ -95,16 +95,26 @@ interface Prepared {
 
 /** A folder is ours when it is empty or holds what we put there: `shutdown` deletes it with everything in it. */
 function prepareStateDir(path: string): Prepared {
-  const files = stateFiles(path);
-  const marks = [files.store, files.launch, files.actors, files.logs, files.nodeIncarnation, files.tombstone];
-  const ours = marks.map((mark) => basename(mark));
   const how = ensurePrivateFolder(path, (entries) =>
-    entries.length === 0 || ours.some((name) => entries.includes(name))
-      ? undefined
-      : "it holds files that are not maitred's",
+    entries.length === 0 || isMarked(path, entries) ? undefined : "it holds files that are not maitred's",
   );
   return { path: realpathSync(path), how };
 }
+
+const isMarked = (path: string, entries: readonly string[]): boolean => {
+  const files = stateFiles(path);
+  const marks = [files.store, files.launch, files.actors, files.logs, files.nodeIncarnation, files.tombstone];
+  return marks.some((mark) => entries.includes(basename(mark)));
+};
+
+/** Whether the folder is there and is the state of an instance of ours. */
+export const holdsState = (path: string): boolean => {
+  try {
+    return isMarked(path, readdirSync(path));
+  } catch {
+    return false; // no folder, or not one that we may look into
+  }
+};
 
 function refuseLongPath(runDir: string): void {
   const bytes = Buffer.byteLength(runFiles(runDir).controllerSocket(999_999)); // no instance sees so many controllers

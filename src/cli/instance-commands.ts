@@ -73,18 +73,21 @@ const addEnds = (program: Command, { world }: Common): void => {
       }),
     );
   addInstanceOptions(program.command("shutdown"))
-    .description("drain and end every process, and erase the state")
+    .description("drain and end every process, and erase the state; also of an instance that is stopped")
     .addHelpText("after", examples("shutdown --instance shop --yes"))
     .option("--yes", "do not ask: the state cannot be brought back")
     .action(async (flags: InstanceFlags & { yes?: true }) => {
-      const { name } = await world.find(flags);
+      const erasable = await world.findErasable(flags);
+      const { kind, name, stateDir } = erasable;
       if (!flags.yes)
         throw new ServeError(
           "usage",
-          `shutdown erases every backend, endpoint and goal of instance "${name}". Say --yes, or use \`maitred stop\` to keep them.`,
+          `shutdown erases every backend, endpoint and goal of instance "${name}" (state in ${stateDir}). Say --yes, or ${kind === "runs" ? "use `maitred stop` to keep them" : "leave it: it is stopped"}.`,
         );
-      await withClient(world, flags, (client) => client.shutdown());
-      world.terminal.out(flags.json ? `${JSON.stringify({ erased: true })}\n` : `ended and erased ${name}\n`);
+      if (kind === "stopped") await world.eraseStopped(erasable);
+      else await withClient(world, flags, (client) => client.shutdown());
+      const did = kind === "stopped" ? `erased ${name}, which did not run` : `ended and erased ${name}`;
+      world.terminal.out(flags.json ? `${JSON.stringify({ erased: true, stateDir })}\n` : `${did}: ${stateDir}\n`);
     });
 };
 

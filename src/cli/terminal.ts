@@ -35,12 +35,7 @@ const EXIT_OF_CODE: Readonly<Record<string, number>> = {
 
 /** Prints the error; answers the exit status. */
 export const reportError = (terminal: Terminal, error: unknown, format: "text" | "json"): number => {
-  const known: Pick<ServeError, "code" | "message"> = isServeError(error)
-    ? error
-    : {
-        code: "internal",
-        message: `maitred hit a bug: ${error instanceof Error ? error.message : String(error)}. Set MAITRED_DEBUG=1 for the stack.`,
-      };
+  const known = knownOf(error);
   if (terminal.stacks === "shown" && error instanceof Error) terminal.err(`${error.stack}\n`);
   if (format === "json") terminal.err(`${JSON.stringify({ error: { code: known.code, message: known.message } })}\n`);
   else {
@@ -49,6 +44,20 @@ export const reportError = (terminal: Terminal, error: unknown, format: "text" |
   }
   return EXIT_OF_CODE[known.code] ?? EXIT.failed;
 };
+
+const knownOf = (error: unknown): Pick<ServeError, "code" | "message"> => {
+  if (isServeError(error)) return error;
+  if (isFolderGone(error)) return { code: "usage", message: FOLDER_GONE };
+  const message = error instanceof Error ? error.message : String(error);
+  return { code: "internal", message: `maitred hit a bug: ${message}. Set MAITRED_DEBUG=1 for the stack.` };
+};
+
+const FOLDER_GONE =
+  "the folder in which the command was started is gone. Change to one that exists (`cd .` where it was made anew) and run the command again.";
+
+/** `process.cwd()` says so, at whatever depth paths are made whole. */
+const isFolderGone = (error: unknown): boolean =>
+  error instanceof Error && (error as NodeJS.ErrnoException).syscall === "uv_cwd";
 
 /** Columns of text, padded; the first row is the head. */
 export const table = (rows: readonly (readonly string[])[], paint: Paint): string => {

@@ -47,6 +47,12 @@ export interface FoundCode {
   readonly read: readonly string[];
 }
 
+export interface Erasable {
+  readonly kind: "runs" | "stopped";
+  readonly name: string;
+  readonly stateDir: string;
+}
+
 export interface World {
   readonly terminal: Terminal;
   readonly version: string;
@@ -54,6 +60,10 @@ export interface World {
   connect(choice: Choice): Promise<ServeClient>;
   /** The instance that is meant. Throws as `connect`. */
   find(choice: Choice): Promise<InstanceFile>;
+  /** What `shutdown` would erase: the instance that is meant, also one that is stopped. Throws as `connect`. */
+  findErasable(choice: Choice): Promise<Erasable>;
+  /** Erases the state of one that nobody runs. Throws instance-stopping, state-unwritable. */
+  eraseStopped(stopped: Erasable): Promise<void>;
   /** Where the state of an instance lies when nobody says where. */
   defaultStateDir(instance: string): string;
   /** The state folder of the instance that is meant, also of one that is stopped. Throws as `connect`. */

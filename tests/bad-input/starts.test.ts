@@ -1,5 +1,5 @@
 /** Instances that cannot start: a port or a state folder that is not to be had. The command says so and leaves nothing behind. */
-import { chmodSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -7,7 +7,7 @@ import { expect, test } from "vitest";
 import { serve } from "../../src/index.ts";
 import { stateFiles } from "../../src/model/places.ts";
 import { SCHEMA_VERSION } from "../../src/model/records.ts";
-import { expectRefusal, maitred } from "../harness/command.ts";
+import { BIN, expectRefusal, maitred, spawnNode } from "../harness/command.ts";
 import { fixture } from "../harness/echo.ts";
 import { useLab } from "../harness/lab.ts";
 import { waitFor } from "../harness/wait-for.ts";
@@ -114,6 +114,50 @@ test("a state folder that a newer version wrote is left as it is", async () => {
     GONE_DEADLINE_MS,
   );
 }, 60_000);
+
+test("an instance that is stopped can be erased, also when its store is damaged", async () => {
+  const name = lab().name("stopped");
+  const { stateDir } = (await maitred(["start", "--instance", name, "--port", "0", "--json"])).json<{
+    stateDir: string;
+  }>();
+  expect(await maitred(["stop", "--instance", name])).toMatchObject({ status: 0 });
+  writeFileSync(
+    stateFiles(stateDir).store,
+    "not a database, but long enough to be taken for a file with a header".repeat(99),
+  );
+  expect(await maitred(["start", "--instance", name, "--port", "0"])).toMatchObject({ status: 1 });
+
+  const asked = expectRefusal(await maitred(["shutdown", "--instance", name]), { status: 2, code: "usage" });
+  expect(asked).toContain(stateDir);
+  expect(asked).toContain("--yes");
+  expect(existsSync(stateFiles(stateDir).store)).toBe(true);
+
+  const other = await maitred(["shutdown", "--instance", "other", "--state-dir", stateDir, "--yes"]);
+  expectRefusal(other, { status: 4, code: "instance-unknown" });
+  const erased = await maitred(["shutdown", "--instance", name, "--yes"]);
+  expect(erased).toMatchObject({ status: 0, stderr: "", stdout: `erased ${name}, which did not run: ${stateDir}\n` });
+  await nothingLeft();
+  const again = await maitred(["shutdown", "--instance", name, "--yes"]);
+  expectRefusal(again, { status: 4, code: "instance-unknown" });
+}, 60_000);
+
+test.each([
+  ["start", ["start", "--port", "0"]],
+  ["run", ["run", fixture("apps/hello.ts").pathname, "--port", "0"]],
+  ["a file that is named from the folder", ["plan", "./app.ts"]],
+])(
+  "in a folder that was removed, %s says so",
+  async (_what, args) => {
+    const folder = lab().folder("removed");
+    const script = `process.chdir(process.argv[1]); fs.rmdirSync(process.argv[1]);
+    process.exitCode = child_process.spawnSync(process.execPath, process.argv.slice(2), { stdio: "inherit" }).status;`;
+    const refused = await spawnNode(["-e", script, folder, BIN, ...args, "--instance", lab().name("removed")]).ended();
+    expect(expectRefusal(refused, { status: 2, code: "usage" })).toMatch(
+      /folder .* is gone\. Change to one that exists/,
+    );
+  },
+  30_000,
+);
 
 /** Does what a later version would have done: the instance's record says a higher schema version. */
 const raiseSchemaVersion = (file: string): void => {
