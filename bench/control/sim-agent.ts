@@ -99,6 +99,7 @@ export class SimAgent {
     const record = {
       node: NODE,
       incarnation: INCARNATION,
+      agentIncarnation: 1,
       pid: process.pid,
       hostname: "bench",
       cpus: 2,

@@ -29,11 +29,8 @@ export function openActorLedger(stateDir: string): ActorLedger {
     // After a power cut no old controller is left that a repeated number could be taken for: its epoch tells them apart.
     saveController: (file) => writeWhole(files.controller, JSON.stringify(file), "quickly"),
 
-    nextNodeIncarnation: () => {
-      const next = 1 + (readWhole(files.nodeIncarnation, parseCount) ?? 0);
-      writeWhole(files.nodeIncarnation, `${next}\n`, "durably");
-      return next;
-    },
+    nextNodeIncarnation: () => countOn(files.nodeIncarnation),
+    nextAgentIncarnation: () => countOn(files.agentIncarnation),
 
     chosenPort: (host) => readJson<Record<string, number>>(files.ports)?.[host],
     saveChosenPort: (host, port) => {
@@ -60,6 +57,12 @@ function loadActors(folder: string): ReturnType<ActorLedger["load"]> {
 
 const isActorFile = (file: ActorFile | undefined): file is ActorFile =>
   typeof file?.assignment?.actor === "string" && typeof file.incarnation === "number";
+
+const countOn = (path: string): number => {
+  const next = 1 + (readWhole(path, parseCount) ?? 0);
+  writeWhole(path, `${next}\n`, "durably");
+  return next;
+};
 
 const parseCount = (text: string): number => {
   const count = Number.parseInt(text, 10);

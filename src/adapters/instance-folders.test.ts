@@ -95,6 +95,7 @@ it("removes everything, and may be asked again", async () => {
 it("counts the lives of a node and remembers the port that was chosen", () => {
   const ledger = openActorLedger(stateDir);
   expect([ledger.nextNodeIncarnation(), openActorLedger(stateDir).nextNodeIncarnation()]).toEqual([1, 2]);
+  expect([ledger.nextAgentIncarnation(), openActorLedger(stateDir).nextAgentIncarnation()]).toEqual([1, 2]);
   ledger.saveChosenPort("127.0.0.1", 4711);
   expect(openActorLedger(stateDir).chosenPort("127.0.0.1")).toBe(4711);
   expect(ledger.chosenPort("0.0.0.0")).toBeUndefined();

@@ -34,7 +34,7 @@ export interface SessionParts {
 export interface SessionSettings {
   readonly keys: Keys;
   readonly instanceId: InstanceId;
-  readonly node: Omit<NodeRecord, "incarnation">;
+  readonly node: Omit<NodeRecord, "incarnation" | "agentIncarnation">;
 }
 
 export interface SessionEvents {
@@ -58,6 +58,8 @@ export class StoreSession {
   #watches: Watch[] = [];
   #renewal: Timer | undefined;
   #knowsInstance = false;
+  /** Drawn with the first registration of this process. */
+  #agentIncarnation: number | undefined;
   #isStopped = false;
   #endSession: (() => void) | undefined;
   #wakePause: (() => void) | undefined;
@@ -162,8 +164,9 @@ export class StoreSession {
     const { keys, node } = this.#settings;
     await this.#revokeDeadLead(store);
     const nodeIncarnation = ledger.nextNodeIncarnation();
+    this.#agentIncarnation ??= ledger.nextAgentIncarnation();
     const rowOf = (actor: ActorName) => supervisor.rowOf(actor, { node: node.node, nodeIncarnation });
-    const record = { ...node, incarnation: nodeIncarnation };
+    const record = { ...node, incarnation: nodeIncarnation, agentIncarnation: this.#agentIncarnation };
     const registration = await register({ store, keys, record, rowOf });
     this.#registration = registration;
     log.info("node-registered", { nodeIncarnation, createRevision: registration.createRevision });

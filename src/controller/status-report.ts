@@ -133,7 +133,7 @@ const agentsOf = ({ view, reasons, now }: Reported): readonly ProcessStatus[] =>
       const error = reasons.present(`node/${name}`) ?? "its agent is silent.";
       return { ...base, pid: undefined, state: "exited", incarnation: 0, restarts: 0, uptimeMs: 0, error };
     }
-    const { pid, incarnation, startedAt } = node;
+    const { pid, agentIncarnation: incarnation, startedAt } = node;
     const uptimeMs = Math.max(0, now.timestamp - startedAt);
     return { ...base, pid, state: "ready", incarnation, restarts: Math.max(0, incarnation - 1), uptimeMs };
   });

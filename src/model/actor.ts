@@ -92,7 +92,10 @@ export interface Offers {
 
 export interface NodeRecord {
   readonly node: NodeName;
+  /** Counts registrations: one agent may need several, when its lease lapses or the store is opened anew. */
   readonly incarnation: number;
+  /** Counts the agents of this node that have registered: 1, 2, … */
+  readonly agentIncarnation: number;
   readonly pid: number;
   readonly hostname: string;
   readonly cpus: number;

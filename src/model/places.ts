@@ -17,6 +17,7 @@ export const stateFiles = (stateDir: string) =>
     actor: (actor: ActorName) => `${stateDir}/actors/${fileNameOf(actor)}.json`,
     /** Counts the lives of this node's agent. */
     nodeIncarnation: `${stateDir}/node-incarnation`,
+    agentIncarnation: `${stateDir}/agent-incarnation`,
     /** A proxy's last snapshots, stamped with the instance id. */
     snapshot: `${stateDir}/proxy-snapshot.json`,
     tombstone: `${stateDir}/tombstone`,

@@ -19,6 +19,8 @@ export interface ActorLedger {
 
   /** 1, 2, 3 …: durable, never given twice. */
   nextNodeIncarnation(): number;
+  /** The same for agents. */
+  nextAgentIncarnation(): number;
 
   /** Which port stands for port 0 of this host. */
   chosenPort(host: string): number | undefined;

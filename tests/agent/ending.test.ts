@@ -1,12 +1,23 @@
 /** How an instance ends: stop, shutdown, a signal, an owner that goes; and what a crash leaves of it. Real processes. */
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, writeFileSync } from "node:fs";
 import { afterEach, expect, it } from "vitest";
 import { processHost } from "../../src/adapters/processes.ts";
 import { makeInstance, type TestInstance, until } from "./harness.ts";
 
 let world: TestInstance;
-afterEach(() => world.dispose());
+const owners: ChildProcess[] = [];
+afterEach(async () => {
+  for (const owner of owners.splice(0)) owner.kill("SIGKILL");
+  await world.dispose();
+});
+
+/** The program of an instance that is not detached; killed at the end of the test, whatever became of that. */
+const startOwner = (): ChildProcess => {
+  const owner = spawn(process.execPath, ["-e", "setInterval(() => {}, 1000)"], { stdio: "ignore" });
+  owners.push(owner);
+  return owner;
+};
 
 const runTwo = async () => {
   await world.assign("b#1");
@@ -90,7 +101,7 @@ it("finishes a shutdown that was cut off before it starts anew", async () => {
 });
 
 it("leaves nothing within 5 s when the program of a non-detached instance is killed", async () => {
-  const owner = spawn(process.execPath, ["-e", "setInterval(() => {}, 1000)"], { stdio: "ignore" });
+  const owner = startOwner();
   world = await makeInstance({ owners: [processHost().identityOf(owner.pid!)!] });
   await world.start();
   await runTwo();
@@ -102,7 +113,7 @@ it("leaves nothing within 5 s when the program of a non-detached instance is kil
 });
 
 it("leaves nothing when the program and the agent are killed together", async () => {
-  const owner = spawn(process.execPath, ["-e", "setInterval(() => {}, 1000)"], { stdio: "ignore" });
+  const owner = startOwner();
   world = await makeInstance({ owners: [processHost().identityOf(owner.pid!)!] });
   await world.start();
   await runTwo();

@@ -29,6 +29,7 @@ test("kill -9 of the agent: no request fails, and the next one has adopted every
   });
   const adopted = await settled(lab(), echo);
   expect(censusOf(adopted, everybodyElse)).toEqual(censusOf(before, everybodyElse));
+  expect([agent.restarts, theOne(adopted, "agent").restarts]).toEqual([0, 1]);
 
   // Adopted means supervised: intents and deaths are seen to as before.
   await echo.client.updateBackendConfig("echo", { numReplicas: 3 });
@@ -95,7 +96,8 @@ test("SIGSTOP of the agent for 10 s: no request fails, no second agent runs, and
 
   await echo.client.updateBackendConfig("echo", { numReplicas: 3 });
   const after = await settled(lab(), echo);
-  expect(theOne(after, "agent").pid).toBe(agent.pid);
+  // It was registered anew, and is the same process: nothing was restarted.
+  expect(theOne(after, "agent")).toMatchObject({ pid: agent.pid, incarnation: 1, restarts: 0 });
   expect(censusOf(after, everybodyElse)).toMatchObject(censusOf(before, everybodyElse));
   expect(after.processes).toHaveLength(before.processes.length + 1);
 

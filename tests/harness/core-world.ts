@@ -181,6 +181,7 @@ export class CoreWorld {
     const record: NodeRecord = {
       node: NODE,
       incarnation,
+      agentIncarnation: 1,
       pid: 1,
       hostname: "h",
       cpus: 8,

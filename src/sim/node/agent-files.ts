@@ -28,6 +28,11 @@ export const openLedger = (of: FilesOf): ActorLedger => {
   const files = stateFiles(stateDir);
   const write = (what: string, path: string, value: unknown, how: "durably" | "quickly") =>
     void act(of, what, () => disk.write(path, value, how));
+  const countOn = (what: string, path: string): number => {
+    const next = 1 + (disk.read<number>(path) ?? 0);
+    write(what, path, next, "durably");
+    return next;
+  };
   return {
     load: () => ({ actors: disk.paths(files.actors).map((path) => disk.read<ActorFile>(path)!), unreadable: [] }),
     pathOf: (actor) => files.actor(actor),
@@ -36,11 +41,8 @@ export const openLedger = (of: FilesOf): ActorLedger => {
     delete: (actor: ActorName) => void act(of, "deletion of an actor's file", () => disk.delete(files.actor(actor))),
     loadController: () => disk.read<ControllerFile>(files.controller),
     saveController: (file) => write("save of the controller's file", files.controller, file, "quickly"),
-    nextNodeIncarnation: () => {
-      const next = 1 + (disk.read<number>(files.nodeIncarnation) ?? 0);
-      write("save of the node's incarnation", files.nodeIncarnation, next, "durably");
-      return next;
-    },
+    nextNodeIncarnation: () => countOn("save of the node's incarnation", files.nodeIncarnation),
+    nextAgentIncarnation: () => countOn("save of the agent's incarnation", files.agentIncarnation),
     chosenPort: (host) => disk.read<Record<string, number>>(files.ports)?.[host],
     saveChosenPort: (host, port) =>
       write(
