@@ -94,7 +94,7 @@ export class StoreSession {
     const backends = (await store.list(keys.backends)).entries.map(({ value }) => JSON.parse(value) as BackendRecord);
     const assigned = (await store.list(keys.assigns)).entries.map(({ value }) => JSON.parse(value) as Assignment);
     return [
-      ...backends.map(({ identity }) => identity),
+      ...backends.flatMap(({ identity, proven }) => [identity, proven?.identity]),
       ...assigned.map(({ spec }) => (spec.kind === "replica" ? spec.identity : undefined)),
     ];
   }

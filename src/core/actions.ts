@@ -14,6 +14,7 @@ import { isSameValue } from "./canonical.ts";
 import type { Decision, World } from "./decide.ts";
 import type { Change, Values } from "./facts.ts";
 import { type SubjectKey, subjectKey } from "./indexes.ts";
+import { nameOfVersion, standsInFor } from "./proven-version.ts";
 
 export const actionsOf = (
   world: Pick<World, "view" | "soft">,
@@ -177,11 +178,16 @@ const assignmentActions = (
 
 const startReason = ({ view, backendNow }: Known, { spec, rollout }: Assignment): string => {
   if (spec.kind === "proxy") return `its node shall answer HTTP on ${spec.host}:${spec.port}`;
+  const record = backendNow(spec.backend);
+  const standIn = record === undefined ? undefined : standsInFor(record);
+  if (standIn?.rollout === rollout) {
+    return `the newest roll-out has failed: the version before it (${nameOfVersion(standIn)}) takes its place`;
+  }
   const older = [...view.replicasOf(spec.backend)].some(
     (actor) => (view.assignment(actor)?.rollout ?? rollout) < rollout,
   );
   if (older) return `roll-out ${rollout} of its backend replaces older replicas`;
-  return `its backend wants ${countOf(wantedOf(backendNow(spec.backend)))}`;
+  return `its backend wants ${countOf(wantedOf(record))}`;
 };
 
 const leaveReason = ({ view, backendNow }: Known, { spec, rollout, actor }: Assignment): string => {
@@ -190,7 +196,8 @@ const leaveReason = ({ view, backendNow }: Known, { spec, rollout, actor }: Assi
   if (spec.kind === "proxy") return "its node shall have fewer proxies, or others";
   const backend = backendNow(spec.backend);
   if (backend === undefined || backend.deleting !== undefined) return "its backend is deleted";
-  if (rollout < backend.rollout) return `roll-out ${backend.rollout} of its backend takes its place`;
+  if (rollout < backend.rollout && standsInFor(backend) === undefined)
+    return `roll-out ${backend.rollout} of its backend takes its place`;
   const status = view.status(actor);
   if (status !== undefined && status.health !== "healthy") {
     return `it is ${status.health}: ${status.healthReason ?? "it does not say why"}`;

@@ -11,6 +11,7 @@ import { isSameValue } from "./canonical.ts";
 import { identityUnder } from "./code-digest.ts";
 import { judgeBackend } from "./judge-goals.ts";
 import { observeReplicas } from "./observed-replica.ts";
+import { provenBefore, standsInFor } from "./proven-version.ts";
 import type { View } from "./view.ts";
 
 export interface BackendWish {
@@ -36,10 +37,10 @@ export const changeBackend = (view: View, record: BackendRecord, wish: BackendWi
   const kinds = new Set(fields.map((field) => UPDATE_KIND[field]));
   const rolls = kinds.has("rolling") || isNewCode || isNewEnv;
   // Replicas that could not start hold the old revision's verdict: a new revision lets others take their place.
-  const told =
-    kinds.has("replica") || kinds.has("controller") || kinds.has("rolling") || hasGivenUpReplicas(view, record);
+  const told = kinds.has("replica") || kinds.has("controller") || kinds.has("rolling") || hasGivenUp(view, record);
   return {
     ...record,
+    proven: provenBefore(record),
     autoscaled: autoscaledAfter(record, wish.config),
     code: wish.code,
     identity,
@@ -68,6 +69,7 @@ export const hasOtherCode = (
 
 /** What failed has failed with this revision, and is tried again with another; its goal may be forgotten by now. */
 export const hasFailed = (view: View, record: BackendRecord): boolean => {
+  if (standsInFor(record) !== undefined) return true;
   const verdict = judgeBackend(
     record,
     targetReplicas(record, view.config(record.tag)),
@@ -76,5 +78,5 @@ export const hasFailed = (view: View, record: BackendRecord): boolean => {
   return verdict.kind === "failed" || (verdict.kind === "pending" && view.goal(record.goal)?.state === "failed");
 };
 
-const hasGivenUpReplicas = (view: View, { tag }: BackendRecord): boolean =>
-  observeReplicas(view, tag).some((replica) => replica.phase === "failed");
+const hasGivenUp = (view: View, record: BackendRecord): boolean =>
+  standsInFor(record) !== undefined || observeReplicas(view, record.tag).some((replica) => replica.phase === "failed");

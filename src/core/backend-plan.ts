@@ -4,15 +4,16 @@
  *
  * Promises: never more processes than wanted + maxSurge, those on their way out included; ready replicas are taken away only while
  * wanted - maxUnavailable others stay; to lose k exactly k go, not-ready ones first, then the youngest; a roll-out whose new replicas
- * fail stops by itself and touches no old one; a serving replica is withdrawn from routers before it is drained. What is done about
+ * fail stops by itself and touches no old one, and what is missing then is started of the version that ran before; a serving replica is withdrawn from routers before it is drained. What is done about
  * replicas that nobody wants gone, and that cannot do their work, is in sick-replicas.ts.
  */
 import type { Intent } from "../model/actor.ts";
 import type { BackendConfig } from "../model/backend-config.ts";
 import type { ActorName } from "../model/ids.ts";
 import type { BackendRecord } from "../model/records.ts";
-import { reasonOf, stoppedRollout } from "./backend-reasons.ts";
+import { reasonOf, standInReason, stoppedRollout } from "./backend-reasons.ts";
 import type { ObservedReplica } from "./observed-replica.ts";
+import { standsInFor } from "./proven-version.ts";
 import { isCurrent, isFailure, isFinal, isSick, planSick, type SickPlan } from "./sick-replicas.ts";
 
 export interface ObservedBackend {
@@ -121,6 +122,7 @@ const chooseReplicas = (seen: ObservedBackend): Choice => {
   const current = kept.filter((replica) => isCurrent(record, replica) && !given.includes(replica));
   const old = kept.filter((replica) => !isCurrent(record, replica) && !given.includes(replica));
   if (wanted === 0) return { ...NOTHING, going: [...given, ...inOrderOfGoing(current), ...old] };
+  if (standsInFor(record) !== undefined) return chooseStandIns(seen, wanted, kept);
 
   const final = current.find((replica) => isFinal(record, replica));
   const sick = current.filter((replica) => isSick(replica) && !isFinal(record, replica));
@@ -131,8 +133,8 @@ const chooseReplicas = (seen: ObservedBackend): Choice => {
     return { ...NOTHING, going: [...given, ...surplus], benched, reason: stoppedRollout(final, old) };
   }
 
-  const processes = replicas.filter((replica) => replica.phase !== "failed" && replica.phase !== "ended").length;
   const missing = Math.max(0, wanted - fit.length);
+  const processes = replicas.filter((replica) => replica.phase !== "failed" && replica.phase !== "ended").length;
   const surge = Math.max(0, wanted + config.maxSurge - processes);
   const room = missing > 0 && surge > 0 ? seen.room() : undefined;
   const care = planSick({
@@ -153,6 +155,43 @@ const chooseReplicas = (seen: ObservedBackend): Choice => {
     reason: reasonOf(seen, { wanted, final, care, shortage, isMoving: oldOnes.length > 0 || isMoving(replicas) }),
   };
 };
+
+/**
+ * The newest roll-out stands failed: whatever works has a place, of any version; what is missing or sick is replaced by the version that
+ * ran before. A replica that failed with the newest one stays to be looked at, unless it takes the room of one that would work.
+ */
+const chooseStandIns = (seen: ObservedBackend, wanted: number, kept: readonly ObservedReplica[]): Choice => {
+  const { record } = seen;
+  const fit = kept.filter((replica) => !isSick(replica));
+  const newest = kept.filter((replica) => isSick(replica) && isCurrent(record, replica));
+  const sick = kept.filter((replica) => isSick(replica) && !newest.includes(replica));
+  const missing = Math.max(0, wanted - fit.length);
+  // One that stays as failed counts too: with a revision that was on its way its agent may have started it once more.
+  const processes = seen.replicas.filter((replica) => replica.phase !== "ended").length;
+  const surge = Math.max(0, wanted + seen.config.maxSurge - processes);
+  const room = missing > 0 ? seen.room() : undefined;
+  const budget = Math.min(surge, room?.count ?? surge);
+  const spare = Math.max(0, kept.filter(isServing).length - floorOfServing(seen, wanted));
+  const care = planSick({ sick, missing, budget, spare, mayReplace: seen.mayReplace });
+  const inTheWay = missing > 0 && budget === 0 ? makingRoom(newest, { missing, spare }) : [];
+  const shortage = room !== undefined && room.count < Math.min(care.wants, surge) ? room.shortage : undefined;
+  const surplus = inOrderOfGoing(fit).slice(0, Math.max(0, fit.length - wanted));
+  return {
+    start: care.start,
+    going: [...surplus, ...care.going, ...inTheWay],
+    benched: benchedOf(kept, wanted),
+    care,
+    shortage,
+    reason: standInReason(seen, { wanted, sick, care, shortage }),
+  };
+};
+
+/** Who still answers, however badly, goes only as far as it can be spared. */
+const makingRoom = (
+  newest: readonly ObservedReplica[],
+  { missing, spare }: { readonly missing: number; readonly spare: number },
+): readonly ObservedReplica[] =>
+  [...newest.filter((replica) => !isServing(replica)), ...newest.filter(isServing).slice(0, spare)].slice(0, missing);
 
 /** Something will end or begin by itself. */
 const isMoving = (replicas: readonly ObservedReplica[]): boolean =>

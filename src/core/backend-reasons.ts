@@ -2,6 +2,7 @@
 import type { BackendRecord } from "../model/records.ts";
 import type { ObservedBackend } from "./backend-plan.ts";
 import type { ObservedReplica } from "./observed-replica.ts";
+import { nameOfVersion, standsInFor } from "./proven-version.ts";
 import { isCurrent, isSick, pauseAfter, type SickPlan } from "./sick-replicas.ts";
 
 /** "replica iris:v1#7 failed to start 3 times: bad weights" */
@@ -16,6 +17,29 @@ const describeHealth = ({ health, healthReason }: ObservedReplica): string =>
 
 export const stoppedRollout = (failure: ObservedReplica, old: readonly ObservedReplica[]): string =>
   `the roll-out stopped: ${describeFailure(failure)}. ${old.length} older ${old.length === 1 ? "replica goes" : "replicas go"} on serving. ${CHANGE_AGAIN}`;
+
+/** "the roll-out stopped: replica b#3 failed to start 3 times: no weights. 2 of 2 replicas run the version before it (configuration 1). …" */
+export const standInReason = (
+  { record, replicas }: ObservedBackend,
+  situation: Pick<Situation, "wanted" | "care" | "shortage"> & { readonly sick: readonly ObservedReplica[] },
+): string | undefined => {
+  const { wanted, sick, care, shortage } = situation;
+  const proven = standsInFor(record);
+  if (proven === undefined) return undefined;
+  const working = replicas.filter((it) => it.assignment.intent.kind === "run" && it.phase === "ready" && !isSick(it));
+  const before = working.filter((it) => !isCurrent(record, it)).length;
+  const newest = working.length - before;
+  const runs = `${before} of ${wanted} replicas run the version before it (${nameOfVersion(proven)})${newest === 0 ? "" : `, ${newest} the new one`}`;
+  const missing =
+    sick.length > 0
+      ? ` ${describeSick(record, { ...situation, sick })}`
+      : shortage === undefined
+        ? care.start === 0
+          ? ""
+          : ` ${care.start} more of it ${care.start === 1 ? "starts" : "start"}.`
+        : ` ${care.wants - care.start} wait: ${shortage}.`;
+  return `the roll-out stopped: ${record.stopped?.why}. ${runs}.${missing} ${CHANGE_AGAIN}`;
+};
 
 const CHANGE_AGAIN = "Change the configuration, or restart the backend to try again.";
 /** Of a backend that never ran: it can still become another one. */
@@ -67,7 +91,14 @@ const MAKE_ROOM =
 
 const describeSick = (
   record: BackendRecord,
-  { wanted, sick, care, shortage }: Situation & { readonly sick: readonly ObservedReplica[] },
+  {
+    wanted,
+    sick,
+    care,
+    shortage,
+  }: Pick<Situation, "wanted" | "care" | "shortage"> & {
+    readonly sick: readonly ObservedReplica[];
+  },
 ): string => {
   const [first] = sick;
   const state =

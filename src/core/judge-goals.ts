@@ -23,7 +23,12 @@ export type Verdict =
       readonly again: Instant | undefined;
     }
   | { readonly kind: "reached"; readonly laggards: readonly string[] }
-  | { readonly kind: "failed"; readonly error: ErrorBody };
+  | {
+      readonly kind: "failed";
+      readonly error: ErrorBody;
+      /** What went wrong, without what to do about it; no full stop. */
+      readonly why: string;
+    };
 
 const REACHED: Verdict = { kind: "reached", laggards: [] };
 
@@ -33,9 +38,13 @@ export const judgeBackend = (record: BackendRecord, wanted: number, replicas: re
     return replicas.length === 0 ? REACHED : pending({ done: 0, total: replicas.length }, replicas.map(nameOf));
   }
   const failure = replicas.find((replica) => isFailing(record, replica));
-  if (failure !== undefined) return { kind: "failed", error: startError(record, failure) };
+  if (failure !== undefined) {
+    return { kind: "failed", error: startError(record, failure), why: clip(describeFailure(failure)) };
+  }
   const refusal = replicas.find((replica) => hasRefused(record, replica));
-  if (refusal !== undefined) return { kind: "failed", error: reconfigureError(record, refusal) };
+  if (refusal !== undefined) {
+    return { kind: "failed", error: reconfigureError(record, refusal), why: clip(describeRefusal(refusal)) };
+  }
 
   const good = replicas.filter((replica) => isAsWanted(record, replica));
   if (good.length === wanted && replicas.length === wanted) return REACHED;
@@ -134,10 +143,13 @@ const startError = (record: BackendRecord, replica: ObservedReplica): ErrorBody 
 const reconfigureError = (record: BackendRecord, replica: ObservedReplica): ErrorBody => ({
   code: "reconfigure-failed",
   message: clip(
-    `backend "${record.tag}": reconfigure() of replica ${replica.actor} threw: ${replica.error?.message.replace(/\.$/, "")}. It goes on serving with its last userConfig; correct userConfig and update again.`,
+    `backend "${record.tag}": ${describeRefusal(replica)}. It goes on serving with its last userConfig; correct userConfig and update again.`,
   ),
   details: { backend: record.tag, replica: replica.actor },
 });
+
+const describeRefusal = ({ actor, error }: ObservedReplica): string =>
+  `reconfigure() of replica ${actor} threw: ${error?.message.replace(/\.$/, "")}`;
 
 const clip = (message: string): string =>
   message.length <= MAX_ERROR_CHARS ? message : `${message.slice(0, MAX_ERROR_CHARS)} …`;

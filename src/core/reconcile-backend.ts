@@ -21,6 +21,7 @@ import { settleGoal } from "./goals.ts";
 import { judgeBackend, routersBehind } from "./judge-goals.ts";
 import { observeReplicas } from "./observed-replica.ts";
 import { describeShortage, type NodeLoad, placeActor, roomFor } from "./placement.ts";
+import { isProven, versionToStart, withProof, withStop } from "./proven-version.ts";
 import { rescale } from "./rescale.ts";
 import { mayReplaceAt, withReplacement } from "./sick-replicas.ts";
 import type { Withdrawal } from "./soft-state.ts";
@@ -65,7 +66,8 @@ const observeBackend = (draft: Draft, record: BackendRecord, instance: InstanceR
         : config.gracefulShutdownTimeoutMs,
     room: () => {
       const nodes = nodeLoads(draft.view);
-      return { count: roomFor(nodes, config.resources), shortage: describeShortage(nodes, config.resources) };
+      const { resources } = versionToStart(record, config).config;
+      return { count: roomFor(nodes, resources), shortage: describeShortage(nodes, resources) };
     },
     mayReplace: draft.now.timestamp >= mayReplaceAt(record, draft.now.timestamp),
   };
@@ -182,14 +184,15 @@ const startReplicas = (
   { count, bytes }: { readonly count: number; readonly bytes: number },
 ): void => {
   if (count === 0) return;
-  const { record, config } = seen;
+  const { record } = seen;
+  const { resources } = versionToStart(record, seen.config).config;
   for (let started = 0; started < count; started += 1) {
     const instance = draft.view.instance();
     if (instance === undefined || started >= MAX_ROWS_PER_STEP || !draft.hasRoom(ROWS_RESERVE, bytes)) {
       draft.postpone(`backend/${record.tag}`);
       return;
     }
-    const node = placeActor(nodeLoads(draft.view), config.resources);
+    const node = placeActor(nodeLoads(draft.view), resources);
     // The plan starts no more than there is room for.
     if (node === undefined) return;
     const ordinal = instance.nextOrdinal;
@@ -201,16 +204,19 @@ const startReplicas = (
 
 const newReplica = (
   record: BackendRecord,
-  { config }: ObservedBackend,
+  seen: ObservedBackend,
   place: { readonly ordinal: number; readonly node: Assignment["node"] },
-): Assignment => ({
-  actor: actorName(record.tag, place.ordinal),
-  node: place.node,
-  spec: { kind: "replica", backend: record.tag, code: record.code, identity: record.identity, config },
-  rollout: record.rollout,
-  configRevision: record.configRevision,
-  intent: { kind: "run" },
-});
+): Assignment => {
+  const { code, identity, config, rollout, configRevision } = versionToStart(record, seen.config);
+  return {
+    actor: actorName(record.tag, place.ordinal),
+    node: place.node,
+    spec: { kind: "replica", backend: record.tag, code, identity, config },
+    rollout,
+    configRevision,
+    intent: { kind: "run" },
+  };
+};
 
 /** Bytes of a row in a transaction, its key included. */
 const rowBytes = (seen: ObservedBackend): number =>
@@ -245,6 +251,12 @@ const settle = (draft: Draft, { record: { tag } }: ObservedBackend): void => {
   }
   for (const goal of [...view.pendingGoalsOf(`backend/${tag}`)]) settleGoal(draft, goal, outcome);
   if (record.deleting !== undefined) draft.delete("backend", tag);
-  else if (verdict.kind === "reached" && record.provenRollout !== record.rollout)
-    draft.put("backend", tag, { ...record, unproven: undefined, provenRollout: record.rollout });
+  else if (verdict.kind === "failed") noteStop(draft, record, verdict.why);
+  else if (!isProven(record)) draft.put("backend", tag, withProof(record));
+};
+
+/** The look that follows starts what runs instead. */
+const noteStop = (draft: Draft, record: BackendRecord, why: string): void => {
+  const stopped = withStop(record, why);
+  if (stopped !== record) draft.put("backend", record.tag, stopped);
 };

@@ -36,6 +36,8 @@ export const MAX_DEPLOY_CHANGES = MAX_TXN_OPS - 1;
 export const MAX_DEPLOY_BYTES = 1_450_000;
 /** A backend record is repeated, with its defaults filled in, in each of its replicas' rows: that much smaller it must be. */
 export const MAX_BACKEND_BYTES = MAX_VALUE_BYTES - 4_000;
+/** Code and configuration of a backend that are kept a second time while a change of them has not run yet: a quarter of a deploy may be so large. */
+export const MAX_PROVEN_BYTES = 16_000;
 /** Things that one turn looks at: some milliseconds, so that polls and reads are answered while a new life looks at everything. */
 export const MAX_KEYS_PER_TURN = 500;
 /** A goal keeps its call in full up to this; of a longer one it keeps a digest. */

@@ -53,6 +53,12 @@ export interface BackendRecord {
   readonly unproven?: true | undefined;
   /** The newest roll-out that was once complete. Until then a replica that cannot start, or is not healthy, stops the roll-out. */
   readonly provenRollout?: number | undefined;
+  /** The newest configuration of that roll-out with which all its replicas once ran. */
+  readonly provenRevision?: number | undefined;
+  /** Kept from a change until what it made has run: what ran before, to be started again while the newest roll-out stands failed. */
+  readonly proven?: ProvenVersion | undefined;
+  /** The roll-out and configuration that failed and is not tried again before the next change, and why. */
+  readonly stopped?: { readonly rollout: number; readonly configRevision: number; readonly why: string } | undefined;
   /** Replicas that were replaced because they could not do their work: how many in a row, of which roll-out and configuration, when the last. */
   readonly recovery?: Recovery | undefined;
   /** What its load asked for last, when it has `autoscaling`. */
@@ -62,6 +68,9 @@ export interface BackendRecord {
   /** The app that owns it: only that app's deploy may change its code, or bring it back to what the file says. */
   readonly app: AppName | undefined;
 }
+
+/** All that a replica of it is started from. */
+export type ProvenVersion = Pick<BackendRecord, "code" | "identity" | "config" | "configRevision" | "rollout">;
 
 export interface Autoscaled {
   readonly replicas: number;

@@ -172,7 +172,7 @@ describe("a deploy of changed files", () => {
     expect(failed.message).toMatch(/no weights/);
     expect(await names()).toEqual(first);
     expect((await backendOf("rolled"))?.reason).toMatch(
-      /the roll-out stopped: .*no weights.* 2 older replicas go on serving/,
+      /the roll-out stopped: .*no weights.* 2 of 2 replicas run the version before it \(code \w{8}, configuration 1\)/,
     );
     await killAndWait((await replicasOf("rolled"))[0]!.pid!);
     await waitFor("it runs again", async () => (await replicasOf("rolled")).length === 2, DEADLINE_MS);

@@ -68,7 +68,8 @@ const backendStep = ({ view, call, known }: Context, tag: BackendTag): AppStep[]
   const wish = { code, identity, envDigest, config: mergeConfigs({ said, says: config, live: live.config }) };
   const changed = changeBackend(view, live, wish);
   if (live.deleting !== undefined) {
-    return [{ change: "create", kind: "backend", tag, after: { ...(changed ?? live), deleting: undefined } }];
+    const after = { ...(changed ?? live), deleting: undefined, stopped: undefined };
+    return [{ change: "create", kind: "backend", tag, after }];
   }
   if (changed !== undefined) return [{ change: "update", kind: "backend", tag, after: changed }];
   if (!hasFailed(view, live)) return [];

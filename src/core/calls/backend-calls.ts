@@ -15,6 +15,7 @@ import { isSameValue, utf8Length } from "../canonical.ts";
 import { shortDigest } from "../code-digest.ts";
 import type { Draft } from "../draft.ts";
 import { openAlias, openGoal, openReached } from "../goals.ts";
+import { provenBefore } from "../proven-version.ts";
 import { ACCEPTED, type CallOutcome, listed, refuse, refuseAll } from "./outcome.ts";
 
 type CallOf<K extends Call["kind"]> = Extract<Call, { readonly kind: K }>;
@@ -97,7 +98,8 @@ export const restartBackend = (draft: Draft, call: CallOf<"restartBackend">): Ca
   if (record === undefined) return refuseUnknown(tag);
   if (record.deleting !== undefined) return refuseDeleting(record);
   openGoal(draft, call, { kind: "backend", tag, until: "running" });
-  draft.put("backend", tag, { ...record, rollout: record.rollout + 1, goal: call.goalId });
+  const rollout = record.rollout + 1;
+  draft.put("backend", tag, { ...record, proven: provenBefore(record), rollout, goal: call.goalId });
   return ACCEPTED;
 };
 

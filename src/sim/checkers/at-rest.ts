@@ -43,10 +43,33 @@ const backendProblems = (world: World, facts: Facts): readonly string[] => {
     const replicas = facts.replicasOf(record.tag);
     const hasStopped = record.provenRollout !== record.rollout && replicas.some((it) => hasGivenUp(facts, it));
     const isShort = !hasRoomFor(world, facts, record.tag);
+    const isFailed = outcome?.state === "failed" || hasStopped;
+    if (isFailed && hasRunBefore(record)) {
+      return isShort || !hasRoomFor(world, facts, record.tag, "proven") ? [] : standInProblems(facts, record);
+    }
     return outcome?.state === "failed" || hasStopped || isShort || replicas.some(isHopeless)
       ? []
       : [`backend ${record.tag} is not as wanted, its goal is ${outcome?.state}`];
   });
+};
+
+/** An older version of it once ran, and the newest never did. */
+const hasRunBefore = ({ unproven, provenRollout, rollout }: BackendRecord): boolean =>
+  unproven !== true && provenRollout !== rollout;
+
+/** The newest version has failed: as many replicas as are wanted run all the same, whatever became of those that ran then. */
+const standInProblems = (facts: Facts, record: BackendRecord): readonly string[] => {
+  const { tag, proven } = record;
+  if (proven === undefined) return [`the newest version of ${tag} has failed, and what ran before it is not kept`];
+  const replicas = facts.replicasOf(tag);
+  if (replicas.some((it) => it.rollout === proven.rollout && isHopeless(it))) return [];
+  const ready = replicas.filter((replica) => {
+    const status = facts.countedStatus(replica);
+    return replica.intent.kind === "run" && status?.state === "ready" && status.health === "healthy";
+  });
+  const wanted = facts.wantedReplicas(record);
+  if (ready.length === wanted) return [];
+  return [`the newest version of ${tag} has failed, and ${ready.length} of ${wanted} replicas run`];
 };
 
 /** What a load that stays as it is leads to. */

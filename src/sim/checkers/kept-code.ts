@@ -31,8 +31,8 @@ export const checkKeptCode = (world: World, facts: Facts): void => {
   const look = (): void => {
     world.scheduler.after(LOOK_MS, look);
     if (facts.instance() === undefined) return;
-    for (const { tag, identity } of facts.backends()) {
-      if (identity !== undefined && !isKept(identity))
+    for (const { tag, identity, proven } of facts.backends()) {
+      if ([identity, proven?.identity].some((it) => it !== undefined && !isKept(it)))
         world.violate(NAME, `the code of ${tag} is kept nowhere any more`);
     }
   };

@@ -17,10 +17,17 @@ export const checkRoom = (world: World, facts: Facts): void => {
   });
 };
 
-/** Whether one more replica of the backend finds a node. */
-export const hasRoomFor = (world: World, facts: Facts, tag: string): boolean => {
+/** Whether one more replica of the backend finds a node; of its newest configuration, or of the one that is kept beside it. */
+export const hasRoomFor = (
+  world: World,
+  facts: Facts,
+  tag: string,
+  version: "newest" | "proven" = "newest",
+): boolean => {
   const record = facts.backend(tag);
-  const needs = record === undefined ? 0 : milli(facts.config(record).resources.cpu);
+  const config = version === "newest" ? record?.config : record?.proven?.config;
+  const needs =
+    record === undefined || config === undefined ? 0 : milli(facts.config({ ...record, config }).resources.cpu);
   return needs === 0 || world.nodes.some(({ name }) => facts.node(name) !== undefined && freeCpu(facts, name) >= needs);
 };
 
