@@ -9,6 +9,7 @@ import type { ApiListener } from "../model/launch.ts";
 import type { HttpConfig } from "../model/records.ts";
 import { applyPlan } from "./apply-plan.ts";
 import { sayWhereItAnswers } from "./say-where.ts";
+import { tellOfStarts } from "./start-notices.ts";
 import { openStartWindow, type StartWindow } from "./start-window.ts";
 import { EXIT, reportError } from "./terminal.ts";
 import { watchApp } from "./watch-app.ts";
@@ -89,7 +90,14 @@ const serve = async (
     () => `not everything was ready${lacking}`,
     async (signal) => {
       const toRun = options.watch === "yes" ? plan : await inFolder(app);
-      await applyPlan(world, { client, plan: toRun, onWaiting }, { signal });
+      const over = new AbortController();
+      const notices = tellOfStarts(world.terminal, client, over.signal);
+      try {
+        await applyPlan(world, { client, plan: toRun, onWaiting }, { signal });
+      } finally {
+        over.abort();
+        await notices;
+      }
     },
   );
   await client.untilServing();

@@ -152,6 +152,7 @@ const processStatus = ({ view, now }: Reported, assignment: Assignment): Process
     incarnation: status?.incarnation ?? 0,
     restarts: Math.max(0, (status?.incarnation ?? 1) - 1),
     uptimeMs: isUp ? Math.max(0, now.timestamp - status.startedAt) : 0,
+    ...(status === undefined || status.failedStarts === 0 ? {} : { failedStarts: status.failedStarts }),
     ...(status === undefined || status.health === "healthy" ? {} : { health: status.health }),
     ...(problem === undefined ? {} : { error: problem }),
     ...(status?.address === undefined ? {} : { address: status.address }),

@@ -344,6 +344,12 @@ export const MAX_METRICS_HEAD_BYTES = 8_192;
 // ── timers
 /** The longest delay that Node's timers take, 2^31 - 1; a longer one would fire at once. */
 export const MAX_TIMER_MS = 2_147_483_647;
+/** How often `run` looks at replicas that are not there yet; a failed start is told of so soon. */
+export const START_LOOK_MS = 1_000;
+/** A start that takes longer is told of: most take less than a second, and a person waits so long before they wonder. */
+export const START_NOTICE_FIRST_MS = 5_000;
+/** Between two lines of one start: of a whole minute a handful. */
+export const START_NOTICE_INTERVAL_MS = 15_000;
 /** Names of replicas in the line that tells how far a start is: only one line of a terminal can be taken back. */
 export const MAX_PROGRESS_NAMES = 3;
 /** How often `logs --follow` looks for new lines. */

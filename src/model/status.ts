@@ -14,6 +14,8 @@ export interface ProcessStatus {
   readonly state: ActorState;
   readonly incarnation: number;
   readonly restarts: number;
+  /** Of a replica: its last starts in a row that failed; absent: none. */
+  readonly failedStarts?: number | undefined;
   readonly uptimeMs: number;
   /** Absent: it is healthy. */
   readonly health?: Exclude<Health, "healthy"> | undefined;

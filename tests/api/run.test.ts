@@ -123,6 +123,20 @@ test("a signal while the app still starts ends the command cleanly, with no erro
   await nothingLeft();
 }, 40_000);
 
+test("a start that does not end is told of while it goes on, its first failure at once", async () => {
+  const file = fixture("apps/never-starts.ts").pathname;
+  const command = spawnMaitred(["run", file, "--port", "0", "--instance", lab().name("never")]);
+  await waitFor(
+    "the first failed attempt is told",
+    () => /^never#\d+ did not start \(attempt 1 of 2\); it is tried again: .*6000 ms/m.test(command.stderr()),
+    START_DEADLINE_MS,
+  );
+  expect(command.stderr()).toMatch(/^never#\d+ is still starting \(5 s; limit 6 s, attempt 1 of 2\) …$/m);
+  command.kill("SIGINT");
+  expect(await command.ended()).toMatchObject({ status: 0 });
+  await nothingLeft();
+}, 60_000);
+
 test("a signal while the file is still imported ends the command cleanly, and its probe with it", async () => {
   const imported = fixture("apps/endless-import.ts").pathname;
   const command = spawnMaitred(["run", imported, "--port", "0", "--instance", lab().name("import")]);
