@@ -25,7 +25,7 @@ export const tellOfStarts = async (terminal: Terminal, client: ServeClient, over
 };
 
 /** @param told what has been said; what is answered now is added. */
-export const newNotices = (status: Status, told: Set<string>): readonly string[] =>
+const newNotices = (status: Status, told: Set<string>): readonly string[] =>
   status.backends.flatMap(({ tag, config }) => {
     const { startTimeoutMs, maxStartAttempts } = resolveBackendConfig(config);
     const replicas = status.processes.filter(({ kind, name }) => kind === "replica" && name.startsWith(`${tag}#`));
