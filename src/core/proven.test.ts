@@ -1,10 +1,12 @@
 /** A backend whose newest roll-out has failed stays at full strength with the version that ran before, whatever becomes of its replicas. */
 import { beforeEach, describe, expect, test } from "vitest";
 import {
+  appBackend,
   createBackend,
   createEndpoint,
   deleteBackend,
   deleteEndpoint,
+  deploy,
   restart,
   update,
 } from "../../tests/harness/calls.ts";
@@ -203,6 +205,23 @@ describe("after a failed roll-out", () => {
     expect(served()).toEqual([]);
     expect([record().proven, record().stopped]).toEqual([undefined, undefined]);
   });
+});
+
+test("a deploy that brings a failed backend back while it is being deleted tries it again, and its goal settles", () => {
+  const file = (model: string) => deploy("app", { b: appBackend({ env: { MODEL: model } }) });
+  world.call(file("one"));
+  world.settle();
+  for (const again of ["before", "after"]) {
+    if (again === "after") world.call(deleteBackend("b"));
+    const { id } = world.call(file("missing"));
+    world.settle();
+    expect(world.goal(id).state).toBe("failed");
+    expect(served()).toEqual(["one"]);
+  }
+  const repaired = world.call(file("one"));
+  world.settle();
+  expect(world.goal(repaired.id).state).toBe("reached");
+  expect(record().stopped).toBeUndefined();
 });
 
 test("a version that is too large to be kept twice is not, and its replicas go on as long as they live", () => {
