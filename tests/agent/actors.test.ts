@@ -13,6 +13,8 @@ beforeEach(async () => {
 });
 afterEach(() => world.dispose());
 
+const outputOf = (actor: string): string => readFileSync(world.state.log(actor), "utf8");
+
 it("runs what is assigned and reports it ready", async () => {
   await world.assign("b#1");
   const row = await world.untilStatus("b#1", (status) => status.state === "ready");
@@ -43,10 +45,10 @@ it("passes a new configuration on to the running process and reports what it app
 it("drains: the process finishes and is not started again; its files go with its record", async () => {
   await world.assign("b#1");
   await world.untilStatus("b#1", (status) => status.state === "ready");
-  await world.assign("b#1", { intent: { kind: "drain", timeoutMs: 5_000 } });
-  await world.untilStatus("b#1", (status) => status.state === "draining");
+  await world.assign("b#1", { intent: { kind: "drain", timeoutMs: 20_000 } });
   const row = await world.untilStatus("b#1", (status) => status.state === "exited");
   expect(row.error).toBeUndefined();
+  expect(outputOf("b#1")).toContain("told to drain");
   await world.unassign("b#1");
   await until("the row is deleted", async () => (await world.statusOf("b#1")) === undefined);
   expect(() => readFileSync(world.state.actor("b#1" as ActorName))).toThrow("ENOENT");
@@ -63,14 +65,14 @@ it("kills a replica that does not finish its drain in time", async () => {
 
 it("kills at once what is to be killed; what has no record is drained, and killed when its time is over", async () => {
   await world.assign("b#1", { config: { userConfig: "stubborn" } });
-  await world.assign("b#2", { config: { userConfig: "stubborn", gracefulShutdownTimeoutMs: 300 } });
+  await world.assign("b#2", { config: { userConfig: "stubborn", gracefulShutdownTimeoutMs: 2_000 } });
   const first = await world.untilStatus("b#1", (status) => status.state === "ready");
   const second = await world.untilStatus("b#2", (status) => status.state === "ready");
   await world.assign("b#1", { intent: { kind: "kill" } });
   await world.unassign("b#2");
-  await world.untilStatus("b#2", (status) => status.state === "draining");
   await world.untilStatus("b#1", (status) => status.state === "exited");
   await until("both are dead", () => !world.isAlive(first.pid!) && !world.isAlive(second.pid!));
+  expect([outputOf("b#1"), outputOf("b#2")].map((output) => output.includes("told to drain"))).toEqual([false, true]);
 });
 
 it("tries a replica that cannot start a limited number of times and shows the user's own error", async () => {
@@ -101,9 +103,8 @@ it("gives a replica the agent's environment, then its envFile, then its env", as
   await world.assign("b#2", { config: { envFile, env: { GREETING: "from-env" } } });
   await world.untilStatus("b#1", (status) => status.state === "ready");
   await world.untilStatus("b#2", (status) => status.state === "ready");
-  const logOf = (actor: string) => readFileSync(world.state.log(actor), "utf8");
-  expect(await until("its output", () => logOf("b#1"))).toContain("env from-file cwd /tmp");
-  expect(await until("its output", () => logOf("b#2"))).toContain("env from-env");
+  expect(await until("its output", () => outputOf("b#1"))).toContain("env from-file cwd /tmp");
+  expect(await until("its output", () => outputOf("b#2"))).toContain("env from-env");
 });
 
 const ask = (port: number): Promise<string> =>
