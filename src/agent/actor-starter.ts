@@ -7,6 +7,7 @@ import type { Exit } from "../core/agent/actor-view.ts";
 import type { Assignment, ProxySpec, ReplicaSpec } from "../model/actor.ts";
 import type { ErrorBody } from "../model/error-codes.ts";
 import { ACTOR_FILE_VARIABLE, LISTEN_FD_VARIABLE } from "../model/launch.ts";
+import { PROXY_INITIAL_OLD_SPACE_MB } from "../model/limits.ts";
 import { type ActorFile, type ProcessIdentity, stateFiles } from "../model/places.ts";
 import type { ActorLedger } from "../ports/actor-ledger.ts";
 import type { Clock } from "../ports/clock.ts";
@@ -137,7 +138,8 @@ export class ActorStarter {
     return {
       entry: this.#parts.entries.proxy,
       options: {
-        nodeArgs: this.#settings.execArgv,
+        // What the instance was started with comes later, and wins.
+        nodeArgs: [`--initial-old-space-size=${PROXY_INITIAL_OLD_SPACE_MB}`, ...this.#settings.execArgv],
         cwd: this.#settings.cwd,
         env: { file: undefined, set: socket.fd === undefined ? {} : { [LISTEN_FD_VARIABLE]: "3" } },
         output: this.#outputOf(order),
