@@ -84,15 +84,21 @@ async function reserve(ip: string, port: number): Promise<net.Server | "taken" |
   });
 }
 
+const HOST_CURE = "Choose one with --host: 127.0.0.1, 0.0.0.0 for all addresses, or one that `ip address` shows.";
+
 async function resolveHost(host: string): Promise<string> {
   if (net.isIP(host) !== 0) return host;
   if (host === "localhost") return "127.0.0.1";
   try {
     return (await lookup(host)).address;
   } catch (cause) {
-    throw new ServeError("config-invalid", `http.host "${host}" is no address of this machine: ${messageOf(cause)}.`, {
-      cause,
-    });
+    throw new ServeError(
+      "config-invalid",
+      `http.host "${host}" is no address of this machine: ${messageOf(cause)}. ${HOST_CURE}`,
+      {
+        cause,
+      },
+    );
   }
 }
 
@@ -106,7 +112,11 @@ function notBound(host: string, port: number, cause: unknown): ServeError {
       { cause },
     );
   }
-  return new ServeError("config-invalid", `http.host "${host}" cannot be listened on: ${messageOf(cause)}.`, { cause });
+  return new ServeError(
+    "config-invalid",
+    `http.host "${host}" cannot be listened on: ${messageOf(cause)}. ${HOST_CURE}`,
+    { cause },
+  );
 }
 
 const inUse = (host: string, port: number, cause?: unknown): ServeError =>

@@ -121,6 +121,10 @@ const notListening = (at: MetricsAt, cause: NodeJS.ErrnoException): ServeError =
         `metrics: port ${at.port} of ${at.host} is already in use. Choose another with --metrics-port (0 takes a free one), or end what listens there.`,
         { details: { host: at.host, port: at.port }, cause },
       )
-    : new ServeError("config-invalid", `metrics: cannot listen on port ${at.port} of ${at.host}: ${cause.message}.`, {
-        cause,
-      });
+    : new ServeError(
+        "config-invalid",
+        `metrics: cannot listen on port ${at.port} of ${at.host}: ${cause.message}. Choose an address of this machine with --metrics-host.`,
+        {
+          cause,
+        },
+      );

@@ -4,6 +4,8 @@
  */
 // ── for users
 // ── for the roles
+
+export { isReachableMethodName } from "../model/method-names.ts";
 export {
   type AppBackend,
   type AppDefinition,
@@ -40,7 +42,6 @@ export type { BackendConfig, CommonConfig, Endpoint, HttpMethod } from "./config
 export { context, currentQuery, runWithContext } from "./context.ts";
 export { createHandle } from "./handle.ts";
 export type { CallOptions, Handle, HandleFor, Ref, Send, Stream, UntypedHandle } from "./handle-types.ts";
-export { isReachableMethodName } from "./method-names.ts";
 export { failedCall, OpenCall } from "./open-call.ts";
 export { isTracing, type Span } from "./open-telemetry.ts";
 export { type BatchStarted, declaresBatches, type LocalAppScope, openLocalApp } from "./process-record.ts";

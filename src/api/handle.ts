@@ -7,9 +7,9 @@
 import { suggestion } from "../base/did-you-mean.ts";
 import { ServeError } from "../base/serve-error.ts";
 import { MAX_TIMER_MS } from "../model/limits.ts";
+import { isReachableMethodName } from "../model/method-names.ts";
 import type { Caller, CallResult } from "./caller.ts";
 import type { CallOptions, HandleFor, Send } from "./handle-types.ts";
-import { isReachableMethodName } from "./method-names.ts";
 import { failedCall } from "./open-call.ts";
 
 const OPTION_NAMES: readonly string[] = ["shardKey", "timeoutMs", "signal", "idempotent"];

@@ -4,6 +4,7 @@
  */
 import pc from "picocolors";
 import { isServeError, type ServeError } from "../base/serve-error.ts";
+import { inCommandWords } from "./command-words.ts";
 
 export interface Terminal {
   out(text: string): void;
@@ -46,7 +47,7 @@ export const reportError = (terminal: Terminal, error: unknown, format: "text" |
 };
 
 const knownOf = (error: unknown): Pick<ServeError, "code" | "message"> => {
-  if (isServeError(error)) return error;
+  if (isServeError(error)) return { code: error.code, message: inCommandWords(error) };
   if (isFolderGone(error)) return { code: "usage", message: FOLDER_GONE };
   const message = error instanceof Error ? error.message : String(error);
   return { code: "internal", message: `maitred hit a bug: ${message}. Set MAITRED_DEBUG=1 for the stack.` };

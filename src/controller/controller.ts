@@ -266,9 +266,13 @@ export class Controller {
   #knownGoal(id: string): Goal {
     const goal = this.goal(id);
     if (goal !== undefined) return goal;
-    throw new ServeError("goal-unknown", `no goal "${id}" is kept: it never existed, or it settled long ago.`, {
-      details: { goalId: id },
-    });
+    throw new ServeError(
+      "goal-unknown",
+      `no goal "${id}" is kept: it never existed, or it settled long ago. status().goals lists those that are.`,
+      {
+        details: { goalId: id },
+      },
+    );
   }
 
   #leaderRecord(): LeaderRecord {

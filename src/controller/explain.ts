@@ -59,7 +59,7 @@ export const explain = (known: Explainable, target: string): readonly Explained[
     return found.sort((a, b) => (a.timestamp < b.timestamp ? -1 : Number(a.timestamp > b.timestamp)));
   throw new ServeError(
     "target-unknown",
-    `no backend, endpoint, app, process or goal is called "${target}".${suggestion(target, namesOf(view))}`,
+    `no backend, endpoint, app, process or goal is called "${target}".${suggestion(target, namesOf(view))} status() lists what there is.`,
     { details: { target } },
   );
 };

@@ -161,7 +161,7 @@ function thrown(failure: ModuleFailure): ModuleProblem {
   const name = failure.name === "" || failure.name === "Error" ? "" : `${failure.name}: `;
   return {
     code: "module-load-failed",
-    message: `module ${place.text} threw while it was imported: ${name}${sentence(message)}`,
+    message: `module ${place.text} threw while it was imported: ${name}${sentence(message)} Mend what it does there, or do it in start(), which is tried again.`,
   };
 }
 

@@ -174,9 +174,13 @@ const notListening = ({ host, port }: ApiListener, cause: unknown): ServeError =
     const cure = "Choose another with --api, or end what listens there.";
     return new ServeError("port-in-use", `port ${port} of ${host}, for REST, is already in use. ${cure}`, { cause });
   }
-  return new ServeError("config-invalid", `--api ${host}:${port} cannot be listened on: ${messageOf(cause)}.`, {
-    cause,
-  });
+  return new ServeError(
+    "config-invalid",
+    `--api ${host}:${port} cannot be listened on: ${messageOf(cause)}. Name an address of this machine.`,
+    {
+      cause,
+    },
+  );
 };
 
 /** Atomically, so that nobody finds no link. */

@@ -13,7 +13,10 @@ export interface BodySource {
 const EMPTY = new Uint8Array(0);
 
 export const bodyTooLarge = (): ServeError =>
-  new ServeError("body-too-large", `the body is larger than ${MAX_BODY_BYTES} bytes. Read it as a stream.`);
+  new ServeError(
+    "body-too-large",
+    `the body is larger than ${MAX_BODY_BYTES} bytes. Send less, or in several requests; a handler that is to take more reads it as a stream.`,
+  );
 
 export class RequestBody {
   readonly #source: BodySource;

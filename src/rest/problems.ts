@@ -87,9 +87,15 @@ const sentencesOf = (issue: z.core.$ZodIssue, schema: z.core.$ZodType): readonly
     case "unrecognized_keys": {
       const known = keysAt(schema, issue.path);
       const at = path === "" || path === "config" ? "" : `${path}.`;
-      return issue.keys
-        .slice(0, MAX_SHOWN_ISSUES)
-        .map((key) => `unknown key "${at}${excerpt(key)}".${suggestion(excerpt(key), known)}`.replace(/\.$/, ""));
+      return issue.keys.slice(0, MAX_SHOWN_ISSUES).map((key, index, { length }) => {
+        const near = suggestion(excerpt(key), known);
+        // One list serves all unknown keys of a place.
+        const list =
+          near === "" && index === length - 1 && known.length > 0
+            ? `. Keys are: ${known.join(", ")}`
+            : near && `.${near}`;
+        return `unknown key "${at}${excerpt(key)}"${list}`;
+      });
     }
     case "invalid_key":
       return [`${path} is a name that ${rulesOf(issue)[0]?.message}`];

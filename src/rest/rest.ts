@@ -187,7 +187,10 @@ const fastifyErrorAsServeError = (error: Error & { code?: string; statusCode?: n
   if (isServeError(error)) return error;
   switch (error.code) {
     case "FST_ERR_CTP_BODY_TOO_LARGE":
-      return new ServeError("body-too-large", `the body is larger than ${MAX_REST_BODY_BYTES} bytes.`);
+      return new ServeError(
+        "body-too-large",
+        `the body is larger than ${MAX_REST_BODY_BYTES} bytes. Put large values into a file and pass its path.`,
+      );
     case "FST_ERR_BAD_URL":
       return new ServeError(
         "request-malformed",

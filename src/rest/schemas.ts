@@ -6,6 +6,7 @@ import * as z from "zod";
 import { HTTP_METHODS } from "../model/endpoint.ts";
 import { isName, NAME_RULE } from "../model/ids.ts";
 import { MAX_GOAL_WAIT_MS, MAX_REPLICAS, MAX_ROUTE_CHARS } from "../model/limits.ts";
+import { isReachableMethodName } from "../model/method-names.ts";
 
 const positiveInteger = z.number().int("must be a whole number").positive("must be at least 1");
 const wholeNumber = z.number().int("must be a whole number").nonnegative("must not be negative");
@@ -13,6 +14,9 @@ const replicas = positiveInteger.max(MAX_REPLICAS, `must be at most ${MAX_REPLIC
 const milliseconds = wholeNumber.meta({ description: "Milliseconds." });
 const share = z.number().min(0, "must be between 0 and 1").max(1, "must be between 0 and 1");
 const weight = z.number().nonnegative("must not be negative");
+
+const NEVER_REACHED =
+  "is a method that nobody may call from outside: names that begin with _, those of a life (start, close, reconfigure, checkHealth), of doors (call, fetch) and of every object are kept back. Rename it, or leave it out";
 
 /** `params.code`: the error code of this rule, where it is not config-invalid. */
 const tag = z.string().refine(isName, { error: `must be ${NAME_RULE}`, params: { code: "tag-invalid" } });
@@ -110,7 +114,7 @@ export const createEndpointSchema = z
     stripPrefix: z.boolean().optional(),
     idempotent: z.boolean().optional(),
     timeoutMs: positiveInteger.optional(),
-    expose: z.array(z.string()).optional(),
+    expose: z.array(z.string().refine(isReachableMethodName, NEVER_REACHED)).optional(),
     backend: tag.optional(),
     traffic: weights.optional(),
     shadows: byBackend(share).optional(),

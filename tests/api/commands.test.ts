@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Status } from "../../src/model/status.ts";
 import { BIN, type CommandResult, expectRefusal, maitred, spawnMaitred } from "../harness/command.ts";
 import { fixture } from "../harness/echo.ts";
@@ -143,6 +143,37 @@ describe("commands that cannot be done", () => {
     const json = await maitred(["status", "--instance", "nobody", "--json"]);
     expect(json).toMatchObject({ status: 4, stdout: "" });
     expect(JSON.parse(json.stderr)).toMatchObject({ error: { code: "instance-unknown", message: expect.any(String) } });
+  });
+
+  // It never runs, and what follows looks at those that do.
+  afterAll(() => maitred(["backend", "delete", "exits", "--force"]));
+
+  const refused = (file: string): string => new URL(`../fixtures/refused/${file}`, import.meta.url).pathname;
+
+  test.each([
+    [["backend", "create", "v1", MODEL, "--args", '["v1", {}]'], /Change it with `maitred backend update`/],
+    [["backend", "update", "nope", "--set", "numReplicas=2"], /`maitred backend create`, .* `maitred backend list`/],
+    [["traffic", "set", "nope", "v1=1"], /Create it with `maitred endpoint create`, .* `maitred endpoint list`/],
+    [["goal", "wait", "nope"], /`maitred goal list` lists those that are/],
+    [["explain", "nope"], /`maitred status` lists what there is/],
+    [
+      ["endpoint", "create", "x", "--backend", "v1", "--expose", "_x"],
+      /expose\.0 .*nobody may call.*begin with _.*"_x"/,
+    ],
+    [
+      ["backend", "create", "x", ECHO, "--set", "bogus=1"],
+      /unknown key "bogus"\. Keys are: .*numReplicas, .*userConfig/,
+    ],
+    [["backend", "create", "x", ECHO, "--set", "numReplica=1"], /Did you mean "numReplicas"\?/],
+    [["backend", "create", "x", refused("throws-at-import.ts")], /threw while it was imported: .* Mend what it does/],
+    [
+      ["backend", "create", "exits", refused("constructor-exits.ts"), "--set", "maxStartAttempts=1"],
+      /exit status 3\. Let its code throw instead of calling process\.exit\(\)/,
+    ],
+  ])("%j says what to do instead, in the words of commands", async (args, says) => {
+    const answer = await maitred(args);
+    expect(answer).toMatchObject({ status: 1, stdout: "" });
+    expect(answer.stderr).toMatch(says);
   });
 
   test("a reader that goes away after the first bytes is no failure", async () => {

@@ -64,6 +64,21 @@ test.each([
   30_000,
 );
 
+test.each(["--host", "--metrics-host", "--api"])(
+  "%s with an address of another machine says which to name",
+  async (flag) => {
+    // 192.0.2.0/24 is nobody's (RFC 5737).
+    const value = flag === "--api" ? "192.0.2.1:0" : "192.0.2.1";
+    const metrics = flag === "--metrics-host" ? ["--metrics-port", "0"] : [];
+    const refused = await maitred(["start", "--instance", lab().name("far"), "--port", "0", flag, value, ...metrics]);
+    expect(expectRefusal(refused, { status: 1, code: "config-invalid" })).toMatch(
+      /192\.0\.2\.1.*(Choose|Name) (one|an address)/,
+    );
+    await nothingLeft();
+  },
+  30_000,
+);
+
 test("metrics options that cannot be are refused before anything is started", async () => {
   const wrong = { port: 70_000, hots: "x" } as object;
   await expect(serve.start({ instance: lab().name("metrics"), metrics: wrong })).rejects.toMatchObject({

@@ -238,8 +238,16 @@ const exitError = (view: ActorView, exit: Exit): ErrorBody | undefined => {
   // A report that names an error is the process's own word on why it ends.
   if (view.report?.error !== undefined && view.report.state === "starting") return view.report.error;
   const when = view.life.kind === "up" && view.life.readySince === undefined ? " before it was ready" : "";
-  return body("process-exited", `${view.actor} ended${when}: ${wordsOf(exit)}. Its log says more.`);
+  return body("process-exited", `${view.actor} ended${when}: ${wordsOf(exit)}. ${cureOf(exit)}`);
 };
+
+const cureOf = ({ code }: Exit): string =>
+  code === undefined
+    ? `${ITS_OUTPUT} says more.`
+    : `Let its code throw instead of calling process.exit(), or mend what ends it: ${ITS_OUTPUT} says more.`;
+
+/** The folder of logs of an instance that ends with its owner goes with it. */
+const ITS_OUTPUT = "what it printed (to the terminal of `maitred run`, else to its log)";
 
 const wordsOf = ({ code, signal }: Exit): string => {
   if (signal !== undefined) return `killed by ${signal}`;
