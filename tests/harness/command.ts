@@ -84,12 +84,18 @@ export const spawnMaitred = (args: readonly string[], options?: CommandOptions):
 export const maitred = (args: readonly string[], options: CommandOptions = {}): Promise<CommandResult> =>
   spawnMaitred(args, options).ended(options.deadlineMs);
 
-/** A refused command: the exit status, and on stderr one line with one sentence and its code, nothing else; answers the sentence. */
+/**
+ * A refused command: the exit status, and on stderr one line with one sentence and its code, nothing else but lines of `progress`
+ * before it; answers the sentence.
+ */
 export const expectRefusal = (
   result: CommandResult,
   wanted: { readonly status: number; readonly code: string },
+  progress?: RegExp,
 ): string => {
-  const [, sentence, code] = /^error (.+) \[([a-z-]+)\]$/.exec(result.stderr.trimEnd()) ?? [];
+  const lines = result.stderr.trimEnd().split("\n");
+  const said = lines.filter((line, index) => index === lines.length - 1 || progress?.test(line) !== true).join("\n");
+  const [, sentence, code] = /^error (.+) \[([a-z-]+)\]$/.exec(said) ?? [];
   expect({ status: result.status, code, stderr: result.stderr }).toEqual({ ...wanted, stderr: result.stderr });
   expect(sentence).toMatch(/\S[.!?"')]?$/);
   expect(`${result.stdout}${result.stderr}`).not.toMatch(STACK_LINE);
