@@ -6,9 +6,9 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import type { ActorName, InstanceId } from "../model/ids.ts";
-import type { ActorReport, ToAgent } from "../model/link-messages.ts";
+import type { ActorReport, LinkEvents, ToAgent } from "../model/link-messages.ts";
 import { runFiles } from "../model/places.ts";
-import type { LinkEvents } from "../ports/agent-link.ts";
+
 import type { LinkServer, ServerLink } from "../ports/link-server.ts";
 import { openAgentLink } from "./agent-link.ts";
 import { createLinkServer } from "./link-server.ts";

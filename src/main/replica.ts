@@ -11,8 +11,9 @@ import { createSystemClock } from "../adapters/system-clock.ts";
 import { tagOutput } from "../adapters/tagged-output.ts";
 import { type CallerFactory, ownProcess } from "../api/api.ts";
 import { Meters } from "../core/metrics/meters.ts";
+import type { LinkEvents } from "../model/link-messages.ts";
 import { type ActorFile, stateFiles } from "../model/places.ts";
-import type { AgentLink, LinkEvents } from "../ports/agent-link.ts";
+import type { AgentLink } from "../ports/agent-link.ts";
 import { Replica } from "../replica/replica.ts";
 import type { ProcessRouter } from "./process-router.ts";
 

@@ -76,3 +76,20 @@ export type FromAgent =
   | { readonly kind: "collect" }
   /** The answer to the `probe` of this id. */
   | { readonly kind: "probed"; readonly id: number; readonly answer: ProbeAnswer };
+
+/** What the owner of a line hears. */
+export interface LinkEvents {
+  /** The newest leading controller; undefined = none known. */
+  onLeader?(leader: Leader | undefined): void;
+  onConfigure?(configRevision: number, config: BackendConfig): void;
+  onIntent?(intent: Exclude<Intent, { kind: "kill" }>): void;
+  /** Another process committed to the store. */
+  onCommitted?(): void;
+  onProbed?(id: number, answer: ProbeAnswer): void;
+  /** The agent does not know this process: it must end. */
+  onRefused?(reason: string): void;
+  /** What this process has counted since its start. Asked at each scrape, and when the link is stopped. */
+  onCollect?(): MetricsSnapshot;
+  onUp?(): void;
+  onDown?(): void;
+}
