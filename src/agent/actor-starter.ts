@@ -92,6 +92,7 @@ export class ActorStarter {
       incarnation: order.incarnation,
       process: undefined,
       failedStarts: order.failedStarts,
+      startedRevision: order.assignment.configRevision,
       error: order.error,
       startedAt: clock.timestamp(),
     };

@@ -134,8 +134,7 @@ const chooseReplicas = (seen: ObservedBackend): Choice => {
   }
 
   const missing = Math.max(0, wanted - fit.length);
-  const processes = replicas.filter((replica) => replica.phase !== "failed" && replica.phase !== "ended").length;
-  const surge = Math.max(0, wanted + config.maxSurge - processes);
+  const surge = surgeOf(seen, wanted);
   const room = missing > 0 && surge > 0 ? seen.room() : undefined;
   const care = planSick({
     sick,
@@ -166,9 +165,7 @@ const chooseStandIns = (seen: ObservedBackend, wanted: number, kept: readonly Ob
   const newest = kept.filter((replica) => isSick(replica) && isCurrent(record, replica));
   const sick = kept.filter((replica) => isSick(replica) && !newest.includes(replica));
   const missing = Math.max(0, wanted - fit.length);
-  // One that stays as failed counts too: with a revision that was on its way its agent may have started it once more.
-  const processes = seen.replicas.filter((replica) => replica.phase !== "ended").length;
-  const surge = Math.max(0, wanted + seen.config.maxSurge - processes);
+  const surge = surgeOf(seen, wanted);
   const room = missing > 0 ? seen.room() : undefined;
   const budget = Math.min(surge, room?.count ?? surge);
   const spare = Math.max(0, kept.filter(isServing).length - floorOfServing(seen, wanted));
@@ -184,6 +181,12 @@ const chooseStandIns = (seen: ObservedBackend, wanted: number, kept: readonly Ob
     shortage,
     reason: standInReason(seen, { wanted, sick, care, shortage }),
   };
+};
+
+/** How many processes may be added. One that has failed has none, and its agent starts none. */
+const surgeOf = ({ config, replicas }: ObservedBackend, wanted: number): number => {
+  const processes = replicas.filter(({ phase }) => phase !== "failed" && phase !== "ended").length;
+  return Math.max(0, wanted + config.maxSurge - processes);
 };
 
 /** Who still answers, however badly, goes only as far as it can be spared. */

@@ -55,6 +55,21 @@ describe("creating a backend", () => {
     expect(names("b")).not.toContain(failed);
   });
 
+  test("a start that failed with the configuration before a change does not fail the change, though the last attempt is told of only then", () => {
+    world.call(createBackend("b", { userConfig: "bad" }));
+    const [first] = names("b");
+    world.report(first!, { failedStarts: 2, startedRevision: 1, error: BOOM });
+    const change = world.call(update("b", { userConfig: "good" }));
+    world.decideAll();
+    expect(world.view.assignment(first!)).toMatchObject({ configRevision: 2 });
+    world.report(first!, { state: "exited", failedStarts: 3, startedRevision: 1, error: BOOM });
+    world.decideAll();
+    expect(world.goal(change.id).state).toBe("pending");
+    world.settle();
+    expect(world.goal(change.id).state).toBe("reached");
+    expect(names("b")).toEqual([first]);
+  });
+
   test("the same value under a new id shares a goal that is pending or reached, and tries again one that failed", () => {
     const first = world.call(createBackend("b"));
     const pending = world.call(createBackend("b", { numReplicas: 1 }));

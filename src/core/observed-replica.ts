@@ -75,6 +75,11 @@ const phaseOf = (view: View, assignment: Assignment, status: ActorStatus | undef
   return status.state === "exited" && hasGivenUp(assignment, status) ? "failed" : "starting";
 };
 
-/** Agents restart in place up to `maxStartAttempts` failed starts in a row, then leave the actor exited. */
-const hasGivenUp = (assignment: Assignment, status: ActorStatus): boolean =>
-  assignment.spec.kind === "replica" && status.failedStarts >= assignment.spec.config.maxStartAttempts;
+/**
+ * Agents restart in place up to `maxStartAttempts` failed starts in a row, then leave the actor exited. A newer configuration than the
+ * one that failed, which was on its way to the agent, gets attempts of its own.
+ */
+const hasGivenUp = ({ spec, configRevision }: Assignment, status: ActorStatus): boolean =>
+  spec.kind === "replica" &&
+  status.failedStarts >= spec.config.maxStartAttempts &&
+  (status.startedRevision ?? configRevision) >= configRevision;

@@ -71,6 +71,8 @@ export interface ActorStatus {
   readonly error: ErrorBody | undefined;
   /** Starts in a row that failed. */
   readonly failedStarts: number;
+  /** Config revision that the newest process was started with, the one that a failed start was of; absent: that of the assignment. */
+  readonly startedRevision?: number | undefined;
   /** Door and methods that the loaded code offers (replicas). */
   readonly offers: Offers | undefined;
   /** Digest of the code that the running process has loaded (replicas); computed as CodeIdentity.digest is. */

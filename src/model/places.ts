@@ -86,6 +86,8 @@ export interface ActorFile {
   /** Unknown until the spawn has returned. */
   readonly process: ProcessIdentity | undefined;
   readonly failedStarts: number;
+  /** Config revision that this incarnation was started with: the assignment may be newer. Absent: in a file of an agent that kept none. */
+  readonly startedRevision?: number | undefined;
   /** Why the last start failed, or the last process ended. */
   readonly error?: import("./error-codes.ts").ErrorBody | undefined;
   /** Timestamp of this incarnation's start. */

@@ -9,7 +9,7 @@ const MINUTES = 4;
 /**
  * Together more than one virtual hour. Some found something when the workload was another one: 5 and 10 a renewal of an ended store session that tore down the
  * next one; 10, 12 and 18 replicas drained while an endpoint that names them was held back; 2 adopted replicas killed for their age;
- * 30 a controller that announced an old lead again.
+ * 30 a controller that announced an old lead again. 10 finds a goal that is failed by a start of the configuration before its own.
  */
 const SEEDS = [2, 3, 5, 6, 10, 11, 12, 13, 16, 17, 18, 21, 24, 30, 33, 39];
 

@@ -268,8 +268,10 @@ export class CoreWorld {
     const fate = this.fateOf(assignment);
     const attempts = spec.kind === "replica" ? spec.config.maxStartAttempts : 3;
     if (fate !== "ready" && "fails" in fate) {
-      if (status?.state === "exited" && status.failedStarts >= attempts) return false;
-      this.report(actor, { state: "exited", failedStarts: attempts, error: fate.fails, address: undefined });
+      const hasFailed = status?.state === "exited" && status.failedStarts >= attempts;
+      if (hasFailed && (status.startedRevision ?? 0) >= configRevision) return false;
+      const failure = { failedStarts: attempts, startedRevision: configRevision, error: fate.fails };
+      this.report(actor, { state: "exited", address: undefined, ...failure });
       return true;
     }
     this.report(actor, {

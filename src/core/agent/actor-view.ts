@@ -201,6 +201,10 @@ export const assignmentOf = ({ wanted, file }: ActorView): Assignment | undefine
   }
 };
 
+/** What the newest process was started with: of that a failed start was, whatever was assigned meanwhile. */
+export const startedRevisionOf = ({ file }: ActorView): number | undefined =>
+  file?.startedRevision ?? file?.assignment.configRevision;
+
 export const isStalled = ({ life }: ActorView): boolean => life.kind === "up" && life.isStalled;
 
 export const isMeantToRun = (view: ActorView): boolean =>

@@ -135,6 +135,28 @@ describe("an actor whose process ended", () => {
     expect(view).toMatchObject({ failedStarts: 1, error, life: { notBefore: 10 + RESTART_BACKOFF_MIN_MS } });
   });
 
+  it("whose last attempt began before its newest configuration came gets attempts with that, also from the next agent", () => {
+    const attempts = { failedStarts: 2, startedRevision: 1 };
+    const third = {
+      ...spawnedActor(newActor(actor, assigned()), fileOf(assignment(), 3, attempts), processOf(3), 0),
+      ...{ failedStarts: 2 },
+    };
+    const { view, steps } = decideActor({ ...third, wanted: assigned(run, 2) }, at(1));
+    expect(kinds(steps)).toEqual(["save"]);
+    const file = fileOf(assignment(run, 2), 3, attempts);
+    const failed = exitedActor({ ...view, file }, crash, 2);
+    expect(statusOf(failed, writer)).toMatchObject({ state: "exited", failedStarts: 3, startedRevision: 1 });
+    const noted = { ...file, failedStarts: 3, error: failed.error };
+    for (const seen of [failed, deadActor(noted), { ...deadActor(noted), wanted: assigned(run, 2) }]) {
+      const decision = decideActor(seen, at(2));
+      expect(decision.steps).toMatchObject([{ kind: "start", incarnation: 4, assignment: { configRevision: 2 } }]);
+      expect(decision.view.failedStarts).toBe(0);
+    }
+    // With its newest configuration it is given up.
+    const last = exitedActor({ ...third, file: { ...file, startedRevision: 2 }, wanted: assigned(run, 2) }, crash, 2);
+    expect(decideActor(last, at(1e9)).steps).toEqual([]);
+  });
+
   it("does not come back when it was drained, and its clean end is no error", () => {
     const drained = decideActor(running(assigned({ kind: "drain", timeoutMs: 500 })), at(0)).view;
     const view = exitedActor(drained, { code: 0, signal: undefined }, 10);

@@ -13,7 +13,15 @@ import { assertNever } from "../../base/assert.ts";
 import type { Assignment, Intent } from "../../model/actor.ts";
 import type { BackendConfig } from "../../model/backend-config.ts";
 import { PROXY_DRAIN_TIMEOUT_MS, STALL_PING_MAX_MS, STALL_PING_MIN_MS } from "../../model/limits.ts";
-import { type ActorView, assignmentOf, type Instant, type KillReason, type Life, NOT_TOLD } from "./actor-view.ts";
+import {
+  type ActorView,
+  assignmentOf,
+  type Instant,
+  type KillReason,
+  type Life,
+  NOT_TOLD,
+  startedRevisionOf,
+} from "./actor-view.ts";
 
 export type Step =
   /** Save the file, durably, with this assignment. */
@@ -65,7 +73,7 @@ const decideDown = (view: ActorView, life: Down, { now, trustFilesFrom }: Circum
 
 /** Another configuration than the one that failed deserves its own attempts. */
 const forgiveFailures = (view: ActorView, assignment: Assignment): ActorView => {
-  const triedRevision = view.file?.assignment.configRevision ?? assignment.configRevision;
+  const triedRevision = startedRevisionOf(view) ?? assignment.configRevision;
   return view.failedStarts > 0 && assignment.configRevision > triedRevision ? { ...view, failedStarts: 0 } : view;
 };
 

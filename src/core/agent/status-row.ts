@@ -1,7 +1,7 @@
 /** The row that an agent writes of an actor, from what it knows. Pure. */
 import type { ActorStatus } from "../../model/actor.ts";
 import type { NodeName } from "../../model/ids.ts";
-import { type ActorView, assignmentOf, replicaConfigOf, stateOf } from "./actor-view.ts";
+import { type ActorView, assignmentOf, replicaConfigOf, startedRevisionOf, stateOf } from "./actor-view.ts";
 
 export interface Writer {
   readonly node: NodeName;
@@ -26,6 +26,7 @@ export const statusOf = (view: ActorView, { node, nodeIncarnation }: Writer): Ac
     configRevision: report?.configRevision ?? 0,
     error: view.error,
     failedStarts: view.failedStarts,
+    startedRevision: startedRevisionOf(view),
     offers: report?.offers,
     loadedDigest: report?.loadedDigest,
     ...healthOf(view),

@@ -41,7 +41,7 @@ const backendProblems = (world: World, facts: Facts): readonly string[] => {
     // What failed stays as it is until somebody changes it: a change that was refused, a roll-out whose replicas cannot start.
     const outcome = facts.goal(record.goal);
     const replicas = facts.replicasOf(record.tag);
-    const hasStopped = record.provenRollout !== record.rollout && replicas.some((it) => hasGivenUp(facts, it));
+    const hasStopped = record.provenRollout !== record.rollout && replicas.some((it) => facts.hasGivenUp(it));
     const isShort = !hasRoomFor(world, facts, record.tag);
     const isFailed = outcome?.state === "failed" || hasStopped;
     if (isFailed && hasRunBefore(record)) {
@@ -89,11 +89,6 @@ const isHopeless = ({ spec }: Assignment): boolean => {
   if (spec.kind !== "replica") return false;
   const { illMs, startMs = 0 } = (spec.config.userConfig ?? {}) as Behaviour;
   return illMs !== undefined || startMs >= spec.config.startTimeoutMs;
-};
-
-const hasGivenUp = (facts: Facts, replica: Assignment): boolean => {
-  const failedStarts = facts.countedStatus(replica)?.failedStarts ?? 0;
-  return replica.spec.kind === "replica" && failedStarts >= replica.spec.config.maxStartAttempts;
 };
 
 const nodeProblems = (world: World, facts: Facts): readonly string[] =>

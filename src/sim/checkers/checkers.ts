@@ -4,6 +4,7 @@ import type { World } from "../world.ts";
 import { checkChurn } from "./churn.ts";
 import { checkClosures } from "./closures.ts";
 import { Facts } from "./facts.ts";
+import { checkFailures } from "./failures.ts";
 import { checkFences } from "./fences.ts";
 import { checkGoals } from "./goals.ts";
 import { checkHistory } from "./history.ts";
@@ -26,6 +27,7 @@ export const watchOver = (world: World, callOf: (goalId: string) => Call | undef
   checkSnapshotOrder(world);
   checkFences(world, facts);
   checkGoals(world, facts);
+  checkFailures(world, facts);
   checkClosures(world, facts);
   checkChurn(world);
   checkOrderOfGoing(world, facts);

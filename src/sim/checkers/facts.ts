@@ -104,6 +104,13 @@ export class Facts {
     return Math.min(Math.max(record.autoscaled?.replicas ?? minReplicas, minReplicas), maxReplicas);
   }
 
+  /** All starts that its agent grants its configuration have failed. */
+  hasGivenUp(replica: Assignment): boolean {
+    const { failedStarts = 0, startedRevision = 0 } = this.countedStatus(replica) ?? {};
+    const { spec, configRevision } = replica;
+    return spec.kind === "replica" && failedStarts >= spec.config.maxStartAttempts && startedRevision >= configRevision;
+  }
+
   /** Exactly the wanted replicas run, of this roll-out, with this configuration; the record of one that has ended may still be there. */
   isAsWanted(tag: string): boolean {
     const record = this.backend(tag);

@@ -23,9 +23,7 @@ export const checkSurge = (world: World, facts: Facts): void => {
       const processes = facts.replicasOf(tag).filter((replica) => {
         const status = facts.countedStatus(replica);
         if (status?.state !== "exited") return true;
-        const hasGivenUp =
-          replica.spec.kind === "replica" && status.failedStarts >= replica.spec.config.maxStartAttempts;
-        return replica.intent.kind === "run" && !hasGivenUp;
+        return replica.intent.kind === "run" && !facts.hasGivenUp(replica);
       });
       if (processes.length > most) {
         world.violate(
