@@ -1,8 +1,9 @@
 /**
  * Log fields as bounded JSON without secrets. Texts, lists and depth are cut, an error becomes its code and message, and whatever
- * is named like a secret is replaced; numbers and flags stay (`tokens: 512` is a count). The values of `env` are never shown.
+ * is named like a secret is replaced; numbers and flags stay (`tokens: 512` is a count). The values of `env` are never shown. What user code throws is logged
+ * too, and may be made so that asking it anything throws: logging does not.
  */
-import { isServeError } from "../base/serve-error.ts";
+import { isServeError, messageOf, textOf } from "../base/serve-error.ts";
 import { MAX_LOG_DEPTH, MAX_LOG_ITEMS, MAX_LOG_TEXT_LENGTH } from "../model/limits.ts";
 import type { LogFields } from "../ports/log.ts";
 
@@ -21,6 +22,14 @@ export function toLogFields(fields: LogFields): LogFields {
 }
 
 function clean(name: string, value: unknown, depth: number): unknown {
+  try {
+    return cleanValue(name, value, depth);
+  } catch {
+    return "[cannot be printed]";
+  }
+}
+
+function cleanValue(name: string, value: unknown, depth: number): unknown {
   if (typeof value === "number" || typeof value === "boolean" || value === null || value === undefined) return value;
   if (SECRET_NAME.test(name)) return REDACTED;
   if (typeof value === "string") return cleanText(value);
@@ -40,11 +49,13 @@ function cleanText(text: string): string {
 
 /** Of our own errors code and sentence say it all; of any other error the stack is what finds the bug. */
 function cleanError(error: Error, depth: number): unknown {
-  const { message, cause } = error;
-  const known = isServeError(error) ? { code: error.code } : { name: error.name, stack: cleanText(error.stack ?? "") };
+  const { cause } = error;
+  const known = isServeError(error)
+    ? { code: error.code }
+    : { name: textOf(error, "name"), stack: cleanText(textOf(error, "stack") ?? "") };
   return {
     ...known,
-    message: cleanText(message),
+    message: cleanText(messageOf(error)),
     ...(cause === undefined ? {} : { cause: clean("cause", cause, depth - 1) }),
   };
 }

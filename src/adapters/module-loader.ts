@@ -6,7 +6,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { registerHooks } from "node:module";
 import { pathToFileURL } from "node:url";
-import { isServeError, messageOf, ServeError } from "../base/serve-error.ts";
+import { isServeError, messageOf, ServeError, textOf } from "../base/serve-error.ts";
 import { diagnoseModuleFailure, type ModuleFailure } from "../core/module-errors.ts";
 import { pathOfUrl, type SourceFiles } from "../core/module-problem.ts";
 import type { ModuleExports, ModuleLoader } from "../ports/module-loader.ts";
@@ -39,28 +39,16 @@ const sourceFiles: SourceFiles = {
 
 async function failureOf(url: string, thrown: unknown): Promise<ModuleFailure> {
   const file = pathOfUrl(url);
-  if (!(thrown instanceof Error)) {
-    return {
-      file,
-      culprit: undefined,
-      phase: "running",
-      name: "",
-      code: undefined,
-      message: messageOf(thrown),
-      stack: "",
-    };
-  }
-  const { name, code } = thrown as Error & { readonly code?: unknown };
-  const message = messageOf(thrown);
-  const stack = String(thrown.stack ?? "");
+  // User code made it: whatever is asked of it may throw.
+  const stack = textOf(thrown, "stack") ?? "";
   const isUncompiled = /^\s+at compileSourceTextModule /m.test(stack);
   return {
     file,
     culprit: isUncompiled ? await lastFileRead(url) : undefined,
     phase: /^\s+at [^\n]*\(node:internal\/modules\//.test(firstFrame(stack)) ? "linking" : "running",
-    name,
-    code: typeof code === "string" ? code : undefined,
-    message,
+    name: textOf(thrown, "name") ?? "",
+    code: textOf(thrown, "code"),
+    message: messageOf(thrown),
     stack,
   };
 }

@@ -120,6 +120,16 @@ test("an error of ours is its code and sentence; any other keeps its stack; caus
   });
 });
 
+test("what throws when it is asked for anything is logged as far as it lets itself be", () => {
+  const no = () => {
+    throw new Error("no");
+  };
+  const unwilling = Object.defineProperty(Object.assign(new Error("kept"), { name: 7 }), "stack", { get: no });
+  const proxy = new Proxy({}, { get: no, has: no, ownKeys: no, getPrototypeOf: no });
+  const [line] = lines(written({}, (log) => log.error("x", { unwilling, proxy, after: 1 })));
+  expect(line).toMatchObject({ unwilling: { message: "kept", stack: "" }, proxy: "[cannot be printed]", after: 1 });
+});
+
 test("the form for people is one short line without stacks, and fields cannot steer the terminal", () => {
   const text = written({ MAITRED_LOG: "pretty", NO_COLOR: "1" }, (log) =>
     log.info("replica-ready", {

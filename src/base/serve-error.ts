@@ -105,18 +105,44 @@ export function fromErrorBody(body: Pick<SerializedError, "code" | "message"> & 
 /** The sentence of anything that was thrown; `throw "no"` is allowed in JavaScript. */
 export function messageOf(thrown: unknown): string {
   try {
-    if (thrown instanceof Error) return String(thrown.message === "" ? thrown.name : thrown.message);
-    return String(thrown);
+    if (!(thrown instanceof Error)) return String(thrown);
+    if (thrown.message !== "") return String(thrown.message);
+    // "Connection refused" of every address of a name comes so: no message of its own, one each inside.
+    const inner: unknown = "errors" in thrown ? thrown.errors : undefined;
+    if (!Array.isArray(inner) || inner.length === 0) return String(thrown.name);
+    return inner.slice(0, MAX_INNER_MESSAGES).map(ownMessageOf).join("; ");
   } catch {
     return "a value that cannot be printed was thrown";
+  }
+}
+
+/** More would not make the sentence clearer. */
+const MAX_INNER_MESSAGES = 3;
+
+/** Not of what is inside it: that may be itself. */
+const ownMessageOf = (error: unknown): string => String(error instanceof Error ? error.message : error);
+
+/** A text that a thrown value carries under `key`. Undefined also when asking for it throws, as a getter or a proxy may. */
+export function textOf(thrown: unknown, key: "code" | "name" | "stack"): string | undefined {
+  try {
+    const value = typeof thrown === "object" && thrown !== null ? (thrown as Record<string, unknown>)[key] : undefined;
+    return typeof value === "string" ? value : undefined;
+  } catch {
+    return undefined;
   }
 }
 
 const isErrorStatus = (status: unknown): status is number =>
   typeof status === "number" && Number.isInteger(status) && status >= 400 && status <= 599;
 
-const hasBrand = (value: unknown, brand: symbol): boolean =>
-  typeof value === "object" && value !== null && (value as Record<symbol, unknown>)[brand] === true;
+const hasBrand = (value: unknown, brand: symbol): boolean => {
+  try {
+    return typeof value === "object" && value !== null && (value as Record<symbol, unknown>)[brand] === true;
+  } catch {
+    // A proxy that answers nothing.
+    return false;
+  }
+};
 
 /** Makes `instanceof` ask the brand, for the class itself only: a user's subclass keeps the ordinary meaning. */
 function askBrand(owner: object, brand: symbol): void {

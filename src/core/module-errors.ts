@@ -158,7 +158,7 @@ function thrown(failure: ModuleFailure): ModuleProblem {
     };
   }
   const message = failure.code === "MODULE_NOT_FOUND" ? failure.message.split("\n", 1)[0]! : failure.message;
-  const name = failure.name === "" || failure.name === "Error" ? "" : `${failure.name}: `;
+  const name = ["", "Error", message].includes(failure.name) ? "" : `${failure.name}: `;
   return {
     code: "module-load-failed",
     message: `module ${place.text} threw while it was imported: ${name}${sentence(message)} Mend what it does there, or do it in start(), which is tried again.`,

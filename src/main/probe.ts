@@ -9,7 +9,7 @@ import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { Worker } from "node:worker_threads";
 import { type FolderLoader, folderLoader } from "../adapters/code/code-loader.ts";
-import { isServeError, messageOf, ServeError, toErrorBody } from "../base/serve-error.ts";
+import { isServeError, messageOf, ServeError, textOf, toErrorBody } from "../base/serve-error.ts";
 import { placeInStack } from "../core/error-place.ts";
 import { pathOfUrl } from "../core/module-problem.ts";
 import { MAX_PROBE_OUTPUT_BYTES, MAX_WATCHED_FILES } from "../model/code-limits.ts";
@@ -133,9 +133,9 @@ const work = JSON.parse(process.argv[2] ?? "") as ProbeWork;
 boundOutput();
 // Loaders among the arguments of this process are for user code.
 new Worker(WATCH, { eval: true, execArgv: [], env: {} }).unref();
-process.on("uncaughtException", (thrown) => {
+process.on("uncaughtException", (thrown: unknown) => {
   const file = work.kind === "code" ? pathOfUrl(work.module) : resolve(work.path);
-  const place = placeInStack(thrown.stack);
+  const place = placeInStack(textOf(thrown, "stack"));
   const message = `module ${file}: while it was imported, something that it had begun threw: ${messageOf(thrown)}`;
   const error = {
     code: "module-load-failed",

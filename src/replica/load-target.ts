@@ -4,7 +4,7 @@
  * Every failure is a ServeError with one sentence that holds the user's own message; its cause is what was thrown.
  */
 import { resolveRefs } from "../api/api.ts";
-import { messageOf, ServeError } from "../base/serve-error.ts";
+import { messageOf, ServeError, textOf } from "../base/serve-error.ts";
 import { placeInStack } from "../core/error-place.ts";
 import type { CodeRef } from "../model/code-ref.ts";
 import type { BackendTag } from "../model/ids.ts";
@@ -83,6 +83,6 @@ function startFailed(backend: BackendTag, what: string, cause: unknown): ServeEr
 
 /** Whoever made the change reads it, and sees no stack: with the place, `/srv/iris.ts:3:9`. */
 function thrownText(error: unknown): string {
-  const place = error instanceof Error ? placeInStack(error.stack) : undefined;
+  const place = placeInStack(textOf(error, "stack"));
   return place === undefined ? messageOf(error) : `${messageOf(error)} (${place})`;
 }
