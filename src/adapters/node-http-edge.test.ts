@@ -132,6 +132,20 @@ describe("malformed requests are refused with a problem, and the connection ends
     expect(next).toMatchObject({ status: 200, body: "GET /g " });
   });
 
+  test.each([MAX_HEADERS, MAX_HEADERS + 1, MAX_HEADERS + 50])(
+    "host and %s more header fields are told how many may be",
+    async (more) => {
+      const { url } = await serveEcho();
+      const [answer] = await open(url)
+        .send(`GET / HTTP/1.1\r\nhost: x\r\n${"x-a: 1\r\n".repeat(more)}\r\n`)
+        .answers();
+      expect(JSON.parse(answer?.body ?? "")).toMatchObject({
+        code: "headers-too-large",
+        detail: expect.stringContaining(`more than ${MAX_HEADERS} header fields.`),
+      });
+    },
+  );
+
   const parse = (raw: RawHttp) => raw.text.match(/HTTP\/1\.1 \d{3}/g) ?? [];
 
   test.each([

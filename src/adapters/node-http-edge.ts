@@ -71,7 +71,7 @@ class NodeHttpEdge implements HttpEdge, ExchangeEdge {
     this.readAhead = new ReadAhead(this.limits);
     this.#sharesPort = port === "shared" && process.platform === "linux";
     const server = nodeHttp().createServer(serverOptions(this.limits));
-    // One more than allowed: Node drops what is above without a word, and the proxy refuses what it can see.
+    // One more than allowed: some versions of Node drop what is above without a word, and the proxy refuses what it can see.
     server.maxHeadersCount = this.limits.maxHeaders + 1;
     server.maxConnections = this.limits.maxConnections;
     server.on("connection", (socket) => this.#connected(socket));
@@ -214,10 +214,14 @@ class NodeHttpEdge implements HttpEdge, ExchangeEdge {
 
 const tunnelRefused = (): Error => Object.assign(new Error("CONNECT"), { reason: "it asks for a tunnel" });
 
-function refusalOf(error: NodeJS.ErrnoException, { maxHeaderBytes }: EdgeLimits): Parameters<EdgeHandler["refusal"]> {
+function refusalOf(error: NodeJS.ErrnoException, limits: EdgeLimits): Parameters<EdgeHandler["refusal"]> {
   switch (error.code) {
-    case "HPE_HEADER_OVERFLOW":
-      return ["headers-too-large", `the request's head is larger than ${maxHeaderBytes} bytes.`];
+    case "HPE_HEADER_OVERFLOW": {
+      // Node says so of both, and not of which.
+      const { maxHeaderBytes, maxHeaders } = limits;
+      const sentence = `the request's head is larger than ${maxHeaderBytes} bytes, or has more than ${maxHeaders} header fields.`;
+      return ["headers-too-large", sentence];
+    }
     case "ERR_HTTP_REQUEST_TIMEOUT":
       return ["request-timeout", "the request did not arrive in time."];
     default: {

@@ -44,7 +44,7 @@ export const addBackendCommands = (program: Command, common: Common): void => {
     .requiredOption("--set <key=value...>", "fields; values are JSON or text")
     .addHelpText(
       "after",
-      "\nExamples:\n  maitred backend update iris:v1 --set maxConcurrentQueries=16\n  maitred backend update iris:v1 --set 'userConfig={\"threshold\":0.7}'",
+      `${UNDOING}\nExamples:\n  maitred backend update iris:v1 --set maxConcurrentQueries=16\n  maitred backend update iris:v1 --set 'userConfig={"threshold":0.7}'`,
     )
     .action((tag: string, flags: ChangeFlags & { set: string[] }) =>
       change(common, flags, {
@@ -56,6 +56,13 @@ export const addBackendCommands = (program: Command, common: Common): void => {
   addReplicaCommands(backend, common);
   addList(backend, common);
 };
+
+/** An update sets fields; it has no word for "as if never set". */
+const UNDOING = `
+To undo a field set it to its default: env={}, nodeArgs=[], numReplicas=1 (which ends autoscaling too). userConfig=null is handed
+to reconfigure(), and is nothing to code without it. envFile, cwd, codeVersion, maxBatchSize and batchWaitTimeoutMs have no default
+to set: leave them out of the app file and run \`maitred deploy\`, or create the backend under another tag and move the traffic.
+`;
 
 const addReplicaCommands = (backend: Command, common: Common): void => {
   addChangeOptions(backend.command("scale <tag> <replicas>"))

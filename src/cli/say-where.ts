@@ -1,7 +1,7 @@
-/** What `run` prints when the app serves: where it answers, and lines to try. */
+/** What `run` prints when the app serves: where it answers requests and scrapes, and lines to try. */
 import { dirname, join } from "node:path";
 import type { AppPlan, ServeClient } from "../client/client.ts";
-import { paintOf } from "./terminal.ts";
+import { type Paint, paintOf } from "./terminal.ts";
 import type { World } from "./world.ts";
 
 export const sayWhereItAnswers = async (
@@ -33,7 +33,12 @@ export const sayWhereItAnswers = async (
       .map(({ url, method }) => `curl ${method === "GET" ? "" : `-X ${method} `}${url.replace(/\/\*$/, "/")}`),
     `curl ${base}/-/routes`,
   ];
+  const scrapes = metricsLine(paint, (await client.status()).metrics);
   world.terminal.out(
-    `${[...lines, ...tries.map((line) => `  ${line}`), paint.dim("Ctrl-C drains and ends it.")].join("\n")}\n`,
+    `${[...lines, ...tries.map((line) => `  ${line}`)].join("\n")}\n${scrapes}${paint.dim("Ctrl-C drains and ends it.")}\n`,
   );
 };
+
+/** Empty when nobody has asked for metrics. */
+export const metricsLine = (paint: Paint, urls: readonly string[]): string =>
+  urls.length === 0 ? "" : paint.dim(`metrics ${urls.join(" ")}\n`);

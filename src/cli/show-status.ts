@@ -1,13 +1,14 @@
 /** `maitred status` for people: endpoints with weights and shadows, backends with wanted and running, every process. */
 import { shortDigest } from "../core/code-digest.ts";
 import type { Status } from "../model/status.ts";
+import { metricsLine } from "./say-where.ts";
 import { type Paint, table } from "./terminal.ts";
 
 export const showStatus = (status: Status, paint: Paint): string =>
   [
     `${paint.bold(status.instance)}  ${status.phase}  ${status.urls.join(" ")}\n`,
     ...(status.problem === undefined ? [] : [paint.yellow(`${status.problem} Below is what was saved last.\n`)]),
-    ...(status.metrics.length === 0 ? [] : [paint.dim(`metrics ${status.metrics.join(" ")}\n`)]),
+    metricsLine(paint, status.metrics),
     section("Endpoints", endpointRows(status), paint),
     section("Backends", backendRows(status, paint), paint),
     ...status.backends.flatMap(({ drift = [] }) => drift.map((sentence) => paint.yellow(`  ${sentence}\n`))),

@@ -7,6 +7,7 @@ import type { HttpConfig } from "../model/records.ts";
 import { parsePort } from "./arguments.ts";
 import { addHttpOptions, type HttpFlags, httpOf, metricsOf } from "./http-options.ts";
 import type { Common } from "./options.ts";
+import { metricsLine } from "./say-where.ts";
 import { paintOf } from "./terminal.ts";
 
 interface StartFlags extends HttpFlags {
@@ -56,14 +57,15 @@ const start = async ({ world }: Common, flags: StartFlags): Promise<void> => {
     const http = await client.getHttpConfig();
     const { urls } = client;
     if (alreadyRunning) refuseOther(instance.name, { wanted, http, api, metrics });
-    const answer = { instance: instance.name, stateDir: instance.stateDir, alreadyRunning, urls };
+    const scrapes = metrics === undefined ? [] : (await client.status()).metrics;
+    const answer = { instance: instance.name, stateDir: instance.stateDir, alreadyRunning, urls, metrics: scrapes };
     if (flags.json) return world.terminal.out(`${JSON.stringify(answer)}\n`);
     const paint = paintOf(world.terminal);
     const none =
       http.proxiesPerNode === 0 ? "nothing answers HTTP, only handles reach endpoints" : "no proxy listens yet";
     const where = urls.length > 0 ? urls.join(" ") : `(${none})`;
     world.terminal.out(
-      `${paint.green(alreadyRunning ? "runs already" : "started")} ${instance.name} ${where}\n${paint.dim(`state in ${instance.stateDir}`)}\n`,
+      `${paint.green(alreadyRunning ? "runs already" : "started")} ${instance.name} ${where}\n${metricsLine(paint, scrapes)}${paint.dim(`state in ${instance.stateDir}`)}\n`,
     );
   } finally {
     await client.close();

@@ -60,7 +60,7 @@ export const offerProblems = (config: BackendConfig, offers: Pick<Offers, "batch
 /** What code that a probe has looked at cannot offer. What is only possible the start of a replica will show. */
 export const probedProblems = (config: BackendConfig, offers: ProbedOffers): readonly string[] => [
   ...offerProblems(config, { batches: offers.batches !== "no" }),
-  ...(config.userConfig !== undefined && offers.reconfigures === "no"
+  ...(config.userConfig !== undefined && config.userConfig !== null && offers.reconfigures === "no"
     ? ["userConfig is set, and the code has no reconfigure() to take it. Add the method or remove userConfig."]
     : []),
 ];

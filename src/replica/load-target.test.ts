@@ -5,6 +5,8 @@ import { httpHead, resultOf, textOf } from "../../tests/harness/wire-client.ts";
 import { backend, batch, type CallerFactory, defineApp, failedCall, getHandle, ref } from "../api/api.ts";
 import { ServeError } from "../base/serve-error.ts";
 import type { BackendTag } from "../model/ids.ts";
+import { targetOf } from "../target/target.ts";
+import { reconfigure } from "./load-target.ts";
 
 const lab = new ReplicaLab();
 afterEach(() => lab.close());
@@ -65,6 +67,13 @@ describe("start", () => {
     expect(seen).toEqual([]);
     await lab.start({ exports: { default: A }, config: { userConfig: 0 } });
     expect(seen).toEqual([0]);
+  });
+
+  test("null is no userConfig to code that takes none, at its start and in an update", async () => {
+    await lab.start({ exports: { default: () => 1 }, config: { userConfig: null } });
+    const plain = targetOf(() => 1);
+    await expect(reconfigure(plain, "b:v1" as BackendTag, null)).resolves.toBeUndefined();
+    await expect(reconfigure(plain, "b:v1" as BackendTag, 0)).rejects.toThrow("set userConfig to null");
   });
 
   class Base {

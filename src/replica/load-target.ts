@@ -30,8 +30,9 @@ export async function loadTarget(loader: ModuleLoader, wish: TargetWish): Promis
       throw startFailed(backend, "start() threw", error);
     }
   }
-  if (wish.userConfig !== undefined) {
-    if (life.reconfigure === undefined) throw startFailed(backend, NO_RECONFIGURE, undefined);
+  if (life.reconfigure === undefined) {
+    if (isSomething(wish.userConfig)) throw startFailed(backend, NO_RECONFIGURE, undefined);
+  } else if (wish.userConfig !== undefined) {
     try {
       await life.reconfigure(wish.userConfig);
     } catch (error) {
@@ -53,7 +54,7 @@ export async function loadTarget(loader: ModuleLoader, wish: TargetWish): Promis
 export async function reconfigure(target: Target, backend: BackendTag, userConfig: Json | undefined): Promise<void> {
   const { reconfigure } = target.life;
   if (reconfigure === undefined) {
-    if (userConfig === undefined) return;
+    if (!isSomething(userConfig)) return;
     throw new ServeError("reconfigure-failed", `backend "${backend}": ${NO_RECONFIGURE}.`);
   }
   try {
@@ -65,7 +66,11 @@ export async function reconfigure(target: Target, backend: BackendTag, userConfi
   }
 }
 
-const NO_RECONFIGURE = "userConfig is set, and the code has no reconfigure() to take it; add the method or remove it";
+const NO_RECONFIGURE =
+  "userConfig is set, and the code has no reconfigure() to take it; add the method, or set userConfig to null";
+
+/** Code that takes no userConfig needs none for null, which an update can set when it cannot take the field away. */
+const isSomething = (userConfig: Json | undefined): boolean => userConfig !== undefined && userConfig !== null;
 
 function construct({ value, args }: FoundTarget, backend: BackendTag): object {
   if (!isClass(value)) return value;

@@ -98,7 +98,10 @@ const rawProblem = (error: ServeError): { readonly status: number; readonly body
 const refusalOf = (error: NodeJS.ErrnoException & { readonly reason?: unknown }): ServeError => {
   switch (error.code) {
     case "HPE_HEADER_OVERFLOW":
-      return new ServeError("headers-too-large", `the request's head is larger than ${MAX_HEADER_BYTES} bytes.`);
+      return new ServeError(
+        "headers-too-large",
+        `the request's head is larger than ${MAX_HEADER_BYTES} bytes, or has too many header fields.`,
+      );
     case "ERR_HTTP_REQUEST_TIMEOUT":
       return new ServeError("request-timeout", "the request did not arrive in time.");
     default: {

@@ -16,9 +16,12 @@ const messageFor = (schema: z.ZodType, body: unknown): string => {
   return problemOf(schemaError(parsed.error, schema), 'backend "resnet"').detail;
 };
 
-test("a misspelt key is named, with the key that was meant", () => {
-  expect(messageFor(backendConfigSchema, { numReplica: 3 })).toBe(
-    'backend "resnet": unknown key "numReplica". Did you mean "numReplicas"?',
+test("a misspelt key is named, with the key that was meant, then with all that there are", () => {
+  expect(messageFor(backendConfigSchema, { numReplica: 3 })).toMatch(
+    /^backend "resnet": unknown key "numReplica"\. Did you mean "numReplicas"\? Keys are: numReplicas, .*, codeVersion\.$/,
+  );
+  expect(messageFor(backendConfigSchema, { xyzzy: 3, numReplica: 3 })).toMatch(
+    /^backend "resnet": unknown key "xyzzy"; unknown key "numReplica"\. Did you mean "numReplicas"\? Keys are: /,
   );
 });
 
@@ -35,7 +38,7 @@ test("all problems of a body come together, each with its path", () => {
   });
   expect(message).toContain("numReplicas must be at least 1, got 0 (number)");
   expect(message).toContain("maxSurge must not be negative, got -1 (number)");
-  expect(message).toContain('unknown key "resources.cpus". Did you mean "cpu"?');
+  expect(message).toContain('unknown key "resources.cpus". Did you mean "cpu"? Keys are: cpu, memoryBytes');
 });
 
 test("weights are numbers that are not negative", () => {

@@ -90,11 +90,8 @@ const sentencesOf = (issue: z.core.$ZodIssue, schema: z.core.$ZodType): readonly
       return issue.keys.slice(0, MAX_SHOWN_ISSUES).map((key, index, { length }) => {
         const near = suggestion(excerpt(key), known);
         // One list serves all unknown keys of a place.
-        const list =
-          near === "" && index === length - 1 && known.length > 0
-            ? `. Keys are: ${known.join(", ")}`
-            : near && `.${near}`;
-        return `unknown key "${at}${excerpt(key)}"${list}`;
+        const list = index === length - 1 && known.length > 0 ? ` Keys are: ${known.join(", ")}` : "";
+        return `unknown key "${at}${excerpt(key)}"${near === "" && list === "" ? "" : "."}${near}${list}`;
       });
     }
     case "invalid_key":

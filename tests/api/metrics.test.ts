@@ -277,9 +277,13 @@ describe("what does not answer", () => {
 test("the command line asks for metrics, says where they are, and beyond loopback wants the token", async () => {
   const name = lab().name("exposed");
   const start = ["start", "--instance", name, "--port", "0", "--metrics-host", "0.0.0.0", "--metrics-port"];
-  const { stateDir } = (await maitred([...start, "0", "--json"])).json<{ stateDir: string }>();
-  const status = await maitred(["status", "--instance", name]);
-  const [, exposed = ""] = /^metrics (http:\/\/127\.0\.0\.1:\d+\/metrics)$/m.exec(status.stdout) ?? [];
+  type Started = { readonly stateDir: string; readonly metrics: readonly [string] };
+  const { stateDir, metrics } = (await maitred([...start, "0", "--json"])).json<Started>();
+  const [exposed] = metrics;
+  expect(exposed).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/metrics$/);
+  for (const command of [["status"], ["start"]]) {
+    expect((await maitred([...command, "--instance", name])).stdout).toContain(`\nmetrics ${exposed}\n`);
+  }
   const token = readFileSync(stateFiles(stateDir).token, "utf8").trim();
   expect((await ask(exposed)).status).toBe(401);
   const found = await scrape(exposed, { headers: { authorization: `Bearer ${token}` } });
