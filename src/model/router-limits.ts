@@ -23,6 +23,11 @@ export const OUTCOME_GAIN = 0.1;
  * half of the time differ by less (four standard deviations).
  */
 export const EJECT_MARGIN = 0.45;
+/**
+ * Share of bad outcomes of the siblings from which on an ejection was none of comparison: whatever the ejected one's own share is, it lies
+ * above theirs by less than half the margin. From a good record it is 15 bad ones in a row.
+ */
+export const ALL_BAD_SHARE = 1 - EJECT_MARGIN / 2;
 /** Outcomes before a replica is compared. */
 export const MIN_OUTCOMES = 5;
 /** Good outcomes, one query at a time, before an ejected replica gets its share again; and bad ones before it is ejected again: one may happen to anybody. */

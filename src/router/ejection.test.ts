@@ -5,14 +5,26 @@ import { backendOf, endpointOf, RouterLab } from "../../tests/harness/router-lab
 import { waitFor } from "../../tests/harness/wait-for.ts";
 import type { WireQuery, WireReplica } from "../../tests/harness/wire-replica.ts";
 import { HEALTH_TICK_MS, SILENT_TICKS } from "../model/limits.ts";
+import type { Random } from "../ports/random.ts";
 
 const DEADLINE_MS = 5_000;
 let clock: ManualClock;
 let lab: RouterLab;
+/** Which of the two replicas is drawn, by the number of the draw. */
+let draws: (draw: number) => "first" | "second";
+
+const inTurns = (draw: number) => (draw % 2 === 0 ? "first" : "second");
+
+/** Chance in the test's hand: below a half it means the first of two replicas. */
+const chance = (): Random => {
+  let draw = 0;
+  return { number: () => (draws(draw++) === "first" ? 0 : 0.5), id: () => `id-${draw}` };
+};
 
 beforeEach(() => {
   clock = new ManualClock();
-  lab = new RouterLab({ clock });
+  draws = inTurns;
+  lab = new RouterLab({ clock, random: chance() });
 });
 afterEach(() => lab.close());
 
@@ -42,7 +54,8 @@ test("a replica that fails is left alone after a few, though it answers faster t
   expect(good.queries.length).toBeGreaterThan(48);
 });
 
-test("replicas that all fail are all used on", async () => {
+test("replicas that all fail are all used on, also when chance sends the first queries to one of them alone", async () => {
+  draws = (draw) => (draw < 8 ? "first" : inTurns(draw));
   const replicas = await pair(fails, fails);
   await askInTurn(80);
   for (const { queries } of replicas) expect(queries.length).toBeGreaterThan(20);

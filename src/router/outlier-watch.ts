@@ -1,10 +1,11 @@
 /**
  * Compares the replicas of one backend. Out of place is one whose outcomes (failures, deadlines that pass, answers far slower than those of
  * its siblings) are bad in a share that is far above theirs: what is wrong with all of them is not theirs, and nobody is ejected for it.
- * At most half of them are ejected at a time. A replica that has queries and says nothing is pinged; when its process does not answer
+ * Whoever was ejected before the others turned out to be as bad is taken back. At most half of them are ejected at a time. A replica that has queries and says nothing is pinged; when its process does not answer
  * either, it is silent. One replica alone is not watched: there is nobody to compare it with, and nobody else to send to.
  */
 import {
+  ALL_BAD_SHARE,
   EJECT_MARGIN,
   EJECT_MAX_SHARE,
   HEALTH_TICK_MS,
@@ -51,18 +52,18 @@ export class OutlierWatch {
     if (this.#timer === undefined && this.isOn) this.#arm();
   }
 
-  /** Ejects who is out of place. */
+  /** Takes back who is not out of place after all, and ejects who is. */
   judge(): void {
     const { length } = this.#replicas;
     const healths = this.#replicas.map(({ health }) => health);
+    takeBack(healths);
     let room = Math.floor(length * EJECT_MAX_SHARE) - healths.filter(isLeftAlone).length;
-    const fit = healths.filter(({ state, isSilent }) => state === "fit" && !isSilent);
+    const fit = healths.filter(isCompared);
     const suspects = fit.filter(({ seen }) => seen >= MIN_OUTCOMES).sort((a, b) => b.badShare - a.badShare);
     for (const suspect of suspects) {
       const others = fit.filter((health) => health !== suspect && health.state === "fit");
       if (room <= 0 || others.length === 0) return;
-      const theirs = others.reduce((sum, { badShare }) => sum + badShare, 0) / others.length;
-      if (suspect.badShare - theirs < EJECT_MARGIN) return;
+      if (suspect.badShare - meanBadShare(others) < EJECT_MARGIN) return;
       suspect.eject();
       room -= 1;
     }
@@ -117,3 +118,17 @@ export class OutlierWatch {
 }
 
 const isLeftAlone = ({ state }: ReplicaHealth): boolean => state === "ejected" || state === "probing";
+
+const isCompared = ({ state, isSilent }: ReplicaHealth): boolean => state === "fit" && !isSilent;
+
+const meanBadShare = (healths: readonly ReplicaHealth[]): number =>
+  healths.reduce((sum, { badShare }) => sum + badShare, 0) / healths.length;
+
+/** The first outcomes may all be those of one replica: by the time that the others have theirs, all may be bad alike. */
+const takeBack = (healths: readonly ReplicaHealth[]): void => {
+  const fit = healths.filter(isCompared);
+  if (fit.length === 0) return;
+  const theirs = meanBadShare(fit);
+  if (theirs < ALL_BAD_SHARE) return;
+  for (const health of healths) if (isLeftAlone(health)) health.takeBack(theirs);
+};

@@ -119,6 +119,14 @@ export class ReplicaHealth {
     this.#events.onEject("outlier");
   }
 
+  /** It was ejected for what turned out to be its siblings' too: no worse than they are, and held against them as such from now on. */
+  takeBack(theirBadShare: number): void {
+    this.stop();
+    this.state = "fit";
+    this.badShare = Math.max(this.badShare, theirBadShare);
+    this.#events.onFit();
+  }
+
   stop(): void {
     this.#timer?.cancel();
     this.#timer = undefined;
