@@ -1,9 +1,7 @@
-/**
- * Cures name calls, as the client library has them. Whoever types commands reads the commands for them instead: one table, used where
- * errors are printed. Only in errors whose whole sentence is ours; words of user code, and tags in quotes, stay as they are.
- */
+/** The words of commands for the calls that cures name. */
+import { type CallWords, inWords } from "../core/call-words.ts";
 
-const COMMANDS: Readonly<Record<string, string>> = {
+const COMMANDS: CallWords = {
   createBackend: "`maitred backend create`",
   updateBackendConfig: "`maitred backend update`",
   listBackends: "`maitred backend list`",
@@ -15,22 +13,5 @@ const COMMANDS: Readonly<Record<string, string>> = {
   "status()": "`maitred status`",
 };
 
-const OURS: ReadonlySet<string> = new Set([
-  "backend-unknown",
-  "backend-exists",
-  "backend-in-use",
-  "endpoint-unknown",
-  "endpoint-exists",
-  "goal-unknown",
-  "target-unknown",
-]);
-
-const CALLS = new RegExp(
-  `(?<!["\\w.])(?:${Object.keys(COMMANDS)
-    .map((call) => call.replace(/[().]/g, "\\$&"))
-    .join("|")})(?!["\\w])`,
-  "g",
-);
-
-export const inCommandWords = ({ code, message }: { readonly code: string; readonly message: string }): string =>
-  OURS.has(code) ? message.replace(CALLS, (call) => COMMANDS[call] ?? call) : message;
+export const inCommandWords = (error: { readonly code: string; readonly message: string }): string =>
+  inWords(COMMANDS, error);

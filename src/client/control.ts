@@ -214,12 +214,13 @@ const errorOf = (body: unknown): ServeError => {
   const problem = (typeof body === "object" && body !== null ? body : {}) as {
     readonly code?: string;
     readonly detail?: string;
+    readonly message?: string;
     readonly retryable?: boolean;
     readonly details?: Readonly<Record<string, unknown>>;
   };
   return new ServeError(
     problem.code ?? "internal",
-    problem.detail ?? "the controller gave an answer that is no problem document.",
+    problem.message ?? problem.detail ?? "the controller gave an answer that is no problem document.",
     {
       retryable: problem.retryable ?? false,
       details: problem.details,

@@ -1,7 +1,8 @@
 /** Requests from the client's socket to the handler and back, through a real router and a real replica. */
-import { afterAll, afterEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, describe, expect, onTestFinished, test } from "vitest";
 import { ask, expectProblem } from "../../tests/harness/http.ts";
 import { closureOf, ProxyLab } from "../../tests/harness/proxy-lab.ts";
+import { RawHttp } from "../../tests/harness/raw-http.ts";
 import { context, type ServeRequest, sse } from "../api/api.ts";
 import { HttpError } from "../base/serve-error.ts";
 
@@ -81,6 +82,15 @@ describe("a request", () => {
     expect(await ask(url, { body: 21, headers })).toMatchObject({ status: 200, text: "42" });
     const hidden = await ask(url, { body: 1, headers: { "x-serve-call-method": "secret" } });
     expect(expectProblem(hidden, { status: 404, code: "method-unknown" })).toContain('endpoint "model"');
+    const raw = new RawHttp(url).send(
+      `POST / HTTP/1.1\r\nhost: x\r\nx-serve-call-method: double\r\ncontent-length: 100000000\r\n\r\n`,
+    );
+    onTestFinished(() => raw.close());
+    const [large] = await raw.answers();
+    expect(JSON.parse(large?.body ?? "")).toMatchObject({
+      code: "body-too-large",
+      detail: "the argument of 100000000 bytes is larger than 32000000. Send less, or in several requests.",
+    });
   });
 
   test("with HEAD gets the head of GET", async () => {

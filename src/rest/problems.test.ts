@@ -79,6 +79,17 @@ test("an unknown method lists the known ones", () => {
   expect(messageFor(createEndpointSchema, { backend: "a", methods: ["GIT"] })).toContain('must be one of "GET"');
 });
 
+test("a cure names requests, and for the client library its calls; tags and words of user code stay", () => {
+  const message = 'no backend is called "createBackend". Create it with createBackend, or look at listBackends.';
+  expect(problemOf(new ServeError("backend-unknown", message))).toMatchObject({
+    detail: 'no backend is called "createBackend". Create it with PUT /v1/backends/{tag}, or look at GET /v1/status.',
+    message,
+  });
+  const own = problemOf(new ServeError("start-failed", 'backend "a": start() threw: setTraffic is not here.'));
+  expect(own).toMatchObject({ detail: expect.stringContaining("setTraffic is not here") });
+  expect(own).not.toHaveProperty("message");
+});
+
 test("an error of ours keeps its code, details and status; a bug shows nothing of itself", () => {
   const known = problemOf(new ServeError("backend-unknown", "no such backend.", { details: { tag: "a" } }));
   expect(known).toMatchObject({ status: 404, code: "backend-unknown", details: { tag: "a" } });

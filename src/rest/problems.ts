@@ -7,12 +7,16 @@ import { suggestion } from "../base/did-you-mean.ts";
 import { isServeError, ServeError } from "../base/serve-error.ts";
 import { ERROR_CODES, type ErrorCode, isErrorCode } from "../model/error-codes.ts";
 import { MAX_EXCERPT_CHARS, MAX_SHOWN_ISSUES } from "../model/limits.ts";
+import { inRestWords } from "./rest-words.ts";
 
 export interface Problem {
   readonly type: string;
   readonly title: string;
   readonly status: number;
+  /** In the words of REST: `PUT /v1/backends/{tag}`. */
   readonly detail: string;
+  /** The same in the words of the client library, whose errors have it. Absent when there is no difference. */
+  readonly message?: string;
   readonly code: string;
   readonly retryable: boolean;
   readonly details?: Readonly<Record<string, unknown>>;
@@ -35,13 +39,15 @@ export const problemOf = (error: unknown, subject?: string): Problem => {
 
 const SUBJECTLESS = Symbol("subjectless");
 
-const problem = (code: string, detail: string, details: Readonly<Record<string, unknown>>): Problem => {
+const problem = (code: string, message: string, details: Readonly<Record<string, unknown>>): Problem => {
   const info = isErrorCode(code) ? ERROR_CODES[code] : ERROR_CODES.internal;
+  const detail = inRestWords({ code, message });
   return {
     type: `urn:maitred:error:${code}`,
     title: info.meaning,
     status: info.status,
     detail,
+    ...(detail === message ? {} : { message }),
     code,
     retryable: info.retryable,
     ...(Object.keys(details).length === 0 ? {} : { details }),

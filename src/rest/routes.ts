@@ -118,7 +118,7 @@ const addReads = (app: FastifyInstance, { controlPlane, drawId }: RestOptions): 
       if (goal === undefined)
         throw new ServeError(
           "goal-unknown",
-          `no goal "${excerpt(id)}" is kept: it never existed, or it settled long ago.`,
+          `no goal "${excerpt(id)}" is kept: it never existed, or it settled long ago. status().goals lists those that are.`,
           {
             details: { goalId: id },
           },

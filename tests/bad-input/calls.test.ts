@@ -175,6 +175,10 @@ const WRONG: readonly Wrong[] = [
   },
 ];
 
+/** Words that only the client library has; who sends requests or types commands has others. */
+const CLIENT_CALLS =
+  /\b(status|stop|shutdown|explain|deploy|plan|connect)\(\)|\b(create|list|delete|restart|update)(Backend|Endpoint)\w*|\b(set|shadow)Traffic\b|\bgetHandle\b/;
+
 describe.each(WRONG)("$what", ({ code, says, client, command, rest: { method, path, body } }) => {
   afterEach(async () => {
     expect(await worldOf()).toEqual(before);
@@ -192,12 +196,16 @@ describe.each(WRONG)("$what", ({ code, says, client, command, rest: { method, pa
 
   test("is refused by the command line", async () => {
     const refused = await maitred([...command, "--instance", instance.name]);
-    expect(expectRefusal(refused, { status: 1, code })).toMatch(says);
+    const sentence = expectRefusal(refused, { status: 1, code });
+    expect(sentence).toMatch(says);
+    expect(sentence).not.toMatch(CLIENT_CALLS);
   });
 
   test("is refused by REST", async () => {
     const answer = await rest(instance, path, { method, ...(body === undefined ? {} : { body }) });
-    expect(expectProblem(answer, { status: ERROR_CODES[code].status, code })).toMatch(says);
+    const sentence = expectProblem(answer, { status: ERROR_CODES[code].status, code });
+    expect(sentence).toMatch(says);
+    expect(sentence).not.toMatch(CLIENT_CALLS);
   });
 });
 
@@ -291,6 +299,9 @@ describe("REST requests that are wrong as such", () => {
     const body = { line: "PUT /v1/backends/new", bytes: 100_000_000, framing };
     const text = await sendLargeBody({ path: restSocketOf(instance) }, body);
     expect(text).toMatch(/^HTTP\/1\.1 413 .*application\/problem\+json.*"code":"body-too-large"/s);
+    expect(text).toContain(
+      '"detail":"the body is larger than 900000 bytes. Put large values into a file and pass its path."',
+    );
   });
 
   test("a request from a foreign Origin is refused", async () => {
@@ -304,6 +315,16 @@ describe("REST requests that are wrong as such", () => {
   test("an unknown path is refused", async () => {
     expectProblem(await rest(instance, "/v1/nothing"), { status: 404, code: "route-not-found" });
   });
+
+  test.each(["/v1/goals/none", "/v1/goals/none?waitMs=1", "/v1/explain/none"])(
+    "%s of what is not there names the request that lists what is",
+    async (path) => {
+      const code = path.includes("goals") ? "goal-unknown" : "target-unknown";
+      const sentence = expectProblem(await rest(instance, path), { status: 404, code });
+      expect(sentence).toMatch(/GET \/v1\/(goals|status) lists/);
+      expect(sentence).not.toMatch(CLIENT_CALLS);
+    },
+  );
 
   afterEach(async () => {
     expect(await worldOf()).toEqual(before);

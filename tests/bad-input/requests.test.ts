@@ -84,6 +84,7 @@ describe("a body of 100 MB", () => {
     expect(text).toMatch(/^HTTP\/1\.1 413 /);
     expect(text).toMatch(/application\/problem\+json/);
     expect(text).toMatch(/"code":"body-too-large"/);
+    expect(text).toMatch(/"detail":"the body is larger than 32000000 bytes\. Send less, .*reads it as a stream\."/);
     expect(residentBytes(proxy) - before).toBeLessThan(MEMORY_GROWTH_BYTES);
   });
 });
