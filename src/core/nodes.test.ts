@@ -1,6 +1,6 @@
 /** Nodes that go silent: what stays, what is replaced and when, and where proxies run. */
 import { beforeEach, describe, expect, test } from "vitest";
-import { createBackend, createEndpoint, deleteBackend, stop } from "../../tests/harness/calls.ts";
+import { createBackend, createEndpoint, deleteBackend, stop, update } from "../../tests/harness/calls.ts";
 import { CoreWorld } from "../../tests/harness/core-world.ts";
 import type { NodeName } from "../model/ids.ts";
 import { NODE_DEAD_AFTER_MS, NODE_DEATH_PACE_MS } from "../model/limits.ts";
@@ -60,6 +60,22 @@ describe("a node whose agent is silent", () => {
     expect([...world.view.nodesWithStatuses()].sort()).toEqual(["n2", "n3"]);
     pass(NODE_DEATH_PACE_MS);
     expect(world.soft.notes.silences.size).toBe(0);
+  });
+
+  test("that is back, and whose registration is heard before its rows, keeps also replicas that wait to be replaced", () => {
+    // A roll-out that finds no room.
+    world.call(update("b", { resources: { cpu: 100 } }));
+    world.settle();
+    const before = world.published("e", "b");
+    expect(before).toHaveLength(3);
+    const node = NODES[0]!;
+    lose(node);
+    world.setNode(2, { node });
+    world.decideAll();
+    expect(world.published("e", "b")).toEqual(before);
+    for (const actor of onNode(node)) world.report(actor, { nodeIncarnation: 2 });
+    world.settle(0);
+    expect(world.published("e", "b")).toEqual(before);
   });
 
   test("that is back in time keeps everything, and its next silence counts from its beginning", () => {

@@ -31,7 +31,7 @@ export type ReplicaPhase =
   | "ready"
   /** Wanted, but its agent has given up starting it. */
   | "failed"
-  /** Wanted, and its node is silent. */
+  /** Wanted, and nothing that counts is known: its node is silent, or is heard again and its rows are not yet. */
   | "silent"
   /** Told to go. */
   | "leaving"
@@ -70,7 +70,8 @@ export const statusCounts = (view: View, status: ActorStatus): boolean =>
 const phaseOf = (view: View, assignment: Assignment, status: ActorStatus | undefined): ReplicaPhase => {
   const counts = status !== undefined && statusCounts(view, status);
   if (assignment.intent.kind !== "run") return counts && status.state === "exited" ? "ended" : "leaving";
-  if (!counts) return view.node(assignment.node) === undefined ? "silent" : "starting";
+  // Of a node that is back, the registration may be heard before the rows that it confirms.
+  if (!counts) return status === undefined && view.node(assignment.node) !== undefined ? "starting" : "silent";
   if (status.state === "ready") return "ready";
   return status.state === "exited" && hasGivenUp(assignment, status) ? "failed" : "starting";
 };
