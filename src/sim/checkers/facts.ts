@@ -112,16 +112,16 @@ export class Facts {
   }
 
   /** Exactly the wanted replicas run, of this roll-out, with this configuration; the record of one that has ended may still be there. */
-  isAsWanted(tag: string): boolean {
+  isAsWanted(tag: string, wordOf = (replica: Assignment) => this.countedStatus(replica)): boolean {
     const record = this.backend(tag);
     if (record === undefined) return false;
     const replicas = this.replicasOf(tag).filter(
-      (replica) => replica.intent.kind === "run" || this.countedStatus(replica)?.state !== "exited",
+      (replica) => replica.intent.kind === "run" || wordOf(replica)?.state !== "exited",
     );
     return (
       replicas.length === this.wantedReplicas(record) &&
       replicas.every((replica) => {
-        const status = this.countedStatus(replica);
+        const status = wordOf(replica);
         const isCurrent = replica.intent.kind === "run" && replica.rollout === record.rollout;
         return isCurrent && status?.state === "ready" && status.configRevision >= record.configRevision;
       })

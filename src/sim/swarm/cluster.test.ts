@@ -44,6 +44,28 @@ describe("a node that is cut off", () => {
     expect(before.every((process) => !process.isAlive)).toBe(true);
   });
 
+  test("confirms nothing from when the controller has heard of it, and a change that was on its way then is judged by what was known", async () => {
+    const { world, clients, facts, until, isAtRest } = await cluster(3);
+    const change = (maxQueuedQueries: number) =>
+      clients.send({ kind: "updateBackendConfig", tag: "a" as BackendTag, config: { maxQueuedQueries } });
+    const code = { kind: "export", module: "file:///app/code.ts", export: "Thing", args: [] } as const;
+    void clients.send({ kind: "createBackend", tag: "a" as BackendTag, code, config: { numReplicas: 3 } });
+    await until("its replicas run", () => facts.backend("a") !== undefined && isAtRest());
+    const node = world.nodes.find(({ name }) => name !== facts.leader()?.node)!;
+    world.mishaps.cutOff(node.name);
+    await until("its registration has lapsed", () => facts.node(node.name) === undefined);
+    void change(7);
+    await until("the change is saved", () => facts.config(facts.backend("a")!).maxQueuedQueries === 7);
+    await world.run(1_000);
+    void change(8);
+    await until("the next one is saved", () => facts.config(facts.backend("a")!).maxQueuedQueries === 8);
+    await world.run(1_000);
+    expect(facts.goal(facts.backend("a")!.goal)?.state).toBe("pending");
+    world.mishaps.reconnect(node.name);
+    await until("all is at rest", isAtRest);
+    expect(facts.goal(facts.backend("a")!.goal)?.state).toBe("reached");
+  });
+
   test("with most of the others loses nothing", async () => {
     const { world, facts, until, isAtRest } = await cluster(3);
     const proxies = facts.assignments().map((it) => it.actor);
