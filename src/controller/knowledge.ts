@@ -4,7 +4,7 @@
  */
 import { ServeError } from "../base/serve-error.ts";
 import { type DirtyKey, dirtiedBy } from "../core/dirty.ts";
-import { type Fact, factOf } from "../core/facts.ts";
+import { type FactOf, factOf } from "../core/facts.ts";
 import { View } from "../core/view.ts";
 import type { Keys } from "../model/keys.ts";
 import { SCHEMA_VERSION } from "../model/records.ts";
@@ -20,13 +20,15 @@ export const load = async (store: Store, keys: Keys): Promise<Loaded> => {
   const { revision, entries } = await store.list(keys.root);
   refuseNewerSchema(keys, entries);
   const view = new View();
-  const facts = entries.flatMap(({ key, value, modRevision }) => {
+  const goals: { readonly fact: FactOf<"goal">; readonly modRevision: number }[] = [];
+  for (const { key, value, modRevision } of entries) {
     const fact = factOf(keys, key, value);
-    return fact === undefined ? [] : [{ fact, modRevision }];
-  });
+    if (fact?.kind === "goal") goals.push({ fact, modRevision });
+    else if (fact !== undefined) view.apply(fact, modRevision);
+  }
   // Settled goals are forgotten in the order in which they are fed.
-  facts.sort((a, b) => settledAt(a.fact) - settledAt(b.fact));
-  for (const { fact, modRevision } of facts) view.apply(fact, modRevision);
+  goals.sort((a, b) => settledAt(a.fact) - settledAt(b.fact));
+  for (const { fact, modRevision } of goals) view.apply(fact, modRevision);
   return { view, revision };
 };
 
@@ -113,4 +115,4 @@ const refuseNewerSchema = (keys: Keys, entries: readonly KeyValue[]): void => {
   );
 };
 
-const settledAt = (fact: Fact): number => (fact.kind === "goal" ? (fact.after?.settledAt ?? 0) : 0);
+const settledAt = ({ after }: FactOf<"goal">): number => after?.settledAt ?? 0;

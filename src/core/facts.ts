@@ -74,23 +74,35 @@ export const factOf = (keys: Keys, key: string, text: string | undefined): Fact 
 
 const placeOf = (keys: Keys, key: string): { readonly kind: Kind; readonly id: string } | undefined => {
   if (key === keys.instance) return { kind: "instance", id: "" };
-  const [folder, first = "", second] = key.slice(keys.root.length).split("/");
+  const [folder, id] = cut(key.slice(keys.root.length));
   switch (folder) {
     case "backends":
-      return { kind: "backend", id: first };
+      return { kind: "backend", id };
     case "endpoints":
-      return { kind: "endpoint", id: first };
+      return { kind: "endpoint", id };
     case "apps":
-      return { kind: "app", id: first };
+      return { kind: "app", id };
     case "goals":
-      return { kind: "goal", id: first };
+      return { kind: "goal", id };
     case "nodes":
-      return { kind: "node", id: first };
+      return { kind: "node", id };
     case "assign":
-      return second === undefined ? undefined : { kind: "assignment", id: second };
+      return actorOf("assignment", id);
     case "status":
-      return second === undefined ? undefined : { kind: "status", id: second };
+      return actorOf("status", id);
     default:
       return undefined;
   }
+};
+
+/** Below the name of its node. */
+const actorOf = (kind: "assignment" | "status", path: string) => {
+  const [, id] = cut(path);
+  return id === "" ? undefined : ({ kind, id } as const);
+};
+
+/** `a/b/c` is `a` and `b/c`. */
+const cut = (path: string): readonly [string, string] => {
+  const slash = path.indexOf("/");
+  return slash < 0 ? [path, ""] : [path.slice(0, slash), path.slice(slash + 1)];
 };

@@ -3,7 +3,7 @@
  * head first, and answers what is no HTTP request with problem JSON. A client that is refused while it sends gets a moment to come to
  * the end: closed at once, it would lose the answer.
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { ServeError } from "../base/serve-error.ts";
 import {
@@ -18,10 +18,13 @@ import {
 import type { Guard } from "./guard.ts";
 import { PROBLEM_TYPE, problemOf } from "./problems.ts";
 
+/** Its types alone are imported: an ES import makes Node load undici for the export WebSocket, 50 ms of a controller's start. */
+const nodeHttp = (): typeof import("node:http") => process.getBuiltinModule("node:http");
+
 type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 
 export const createDoorway = (guard: Guard, handler: Handler): Server => {
-  const server = createServer({
+  const server = nodeHttp().createServer({
     maxHeaderSize: MAX_HEADER_BYTES,
     headersTimeout: HEADERS_TIMEOUT_MS,
     requestTimeout: REQUEST_TIMEOUT_MS,
@@ -76,7 +79,7 @@ export const readAway = (incoming: IncomingMessage): void => {
 const answerRaw = (socket: Socket, error: ServeError): void => {
   const { status, body } = rawProblem(error);
   const head = [
-    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? "Error"}`,
+    `HTTP/1.1 ${status} ${nodeHttp().STATUS_CODES[status] ?? "Error"}`,
     "connection: close",
     `content-type: ${PROBLEM_TYPE}`,
     `content-length: ${body.length}`,

@@ -8,14 +8,8 @@ import { keyRange } from "./key-range.ts";
 
 const ENTRY = "key, value, create_revision, mod_revision, version, lease";
 
-interface EntryRow {
-  readonly key: string;
-  readonly value: string;
-  readonly create_revision: number;
-  readonly mod_revision: number;
-  readonly version: number;
-  readonly lease: LeaseId | null;
-}
+/** In the order of `ENTRY`: rows as arrays are read in half the time of rows as objects, and a new controller reads them all. */
+type EntryRow = readonly [string, string, number, number, number, LeaseId | null];
 
 /** Bounds of the log: both revisions are in it. */
 export interface LogSpan {
@@ -37,7 +31,9 @@ export class Entries {
 
   constructor(db: DatabaseSync) {
     this.#get = db.prepare(`SELECT ${ENTRY} FROM entries WHERE key = ?`);
+    this.#get.setReturnArrays(true);
     this.#list = db.prepare(`SELECT ${ENTRY} FROM entries WHERE key >= ? AND key < ? ORDER BY key`);
+    this.#list.setReturnArrays(true);
     this.#put = db.prepare(
       `INSERT INTO entries (${ENTRY}) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value,
        mod_revision = excluded.mod_revision, version = excluded.version, lease = excluded.lease`,
@@ -158,11 +154,11 @@ export class Leases {
   }
 }
 
-const toKeyValue = (row: EntryRow): KeyValue => ({
-  key: row.key,
-  value: row.value,
-  createRevision: row.create_revision,
-  modRevision: row.mod_revision,
-  version: row.version,
-  lease: row.lease ?? undefined,
+const toKeyValue = ([key, value, createRevision, modRevision, version, lease]: EntryRow): KeyValue => ({
+  key,
+  value,
+  createRevision,
+  modRevision,
+  version,
+  lease: lease ?? undefined,
 });
