@@ -31,6 +31,7 @@ export class ControlWorld {
   readonly runDir: string;
   readonly agent: SimAgent;
   readonly #stateDir: string;
+  readonly #compiled: string;
   readonly #clock = createSystemClock();
   readonly #transport: HttpPollTransport;
   readonly #closers: (() => Promise<void> | void)[] = [];
@@ -42,14 +43,18 @@ export class ControlWorld {
   static async open(bench: Bench, size: number): Promise<ControlWorld> {
     worlds += 1;
     const name = `world-${worlds}`;
-    const world = new ControlWorld(await copySeed(bench, size, name), join(bench.folder, "run", name));
+    const world = new ControlWorld(await copySeed(bench, size, name), {
+      runDir: join(bench.folder, "run", name),
+      compiled: join(bench.folder, "compiled"),
+    });
     await world.agent.start();
     await world.startController();
     return world;
   }
 
-  private constructor(stateDir: string, runDir: string) {
+  private constructor(stateDir: string, { runDir, compiled }: { readonly runDir: string; readonly compiled: string }) {
     this.#stateDir = stateDir;
+    this.#compiled = compiled;
     this.runDir = runDir;
     mkdirSync(runDir, { recursive: true, mode: 0o700 });
     const instanceFile = { id: INSTANCE_ID, name: INSTANCE, stateDir, createdAt: 0 };
@@ -88,19 +93,30 @@ export class ControlWorld {
       resume: true,
       firstLife: false,
     };
+    // With the cache of compiled code that all processes of a machine share, as an instance has it.
     this.#controller = spawn(process.execPath, [join(ROOT, "src/main/controller.ts"), JSON.stringify(launch)], {
       stdio: ["ignore", "ignore", "inherit"],
+      env: { ...process.env, NODE_COMPILE_CACHE: this.#compiled },
     });
     await waitFor("the controller leads", () => (this.#leader?.epoch ?? 0) > before, DEADLINE_MS);
   }
 
   /** As a crash does it; what an agent does next is done too. */
   async killController(): Promise<void> {
+    await this.#endController("SIGKILL");
+    await this.agent.revokeLead();
+  }
+
+  /** In order: it gives its lead back, and keeps its compiled code for the next one. */
+  async stopController(): Promise<void> {
+    await this.#endController("SIGTERM");
+  }
+
+  async #endController(signal: "SIGKILL" | "SIGTERM"): Promise<void> {
     assert(this.#controller !== undefined, "the controller runs");
     const ended = once(this.#controller, "exit");
-    this.#controller.kill("SIGKILL");
+    this.#controller.kill(signal);
     await ended;
-    await this.agent.revokeLead();
   }
 
   async connect(): Promise<ServeClient> {
