@@ -1,13 +1,22 @@
 /**
- * `shutdown` of an instance that nobody runs: one that was stopped, or whose store no agent can open any more. Nothing is read of the
- * store. The agent's lock is held meanwhile, so a start waits or comes too late, and the tombstone lets a next start finish what was cut off.
+ * `shutdown` without the store. Of an instance that runs and whose store takes nothing any more: its agent finds the tombstone. Of one that
+ * nobody runs: one that was stopped, or whose store no agent can open any more. Nothing is read of the store. The agent's lock is held meanwhile, so a start waits or comes too late, and the tombstone lets a next start finish what was cut off.
  */
+import { existsSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import { isServeError, ServeError } from "../base/serve-error.ts";
-import { runFiles } from "../model/places.ts";
-import { chooseInstance, hasLivingProcess, type InstanceChoice, stoppedInstanceOf } from "./find-instance.ts";
+import { GONE_INTERVAL_MS, MAX_SHOWN_STOPPED, PROXY_DRAIN_MOST_MS, REPLICA_DRAIN_MOST_MS } from "../model/limits.ts";
+import { runFiles, stateFiles } from "../model/places.ts";
+import {
+  chooseInstance,
+  hasLivingProcess,
+  type InstanceChoice,
+  listStopped,
+  stoppedInstanceOf,
+} from "./find-instance.ts";
 import { openInstanceFolders } from "./instance-folders.ts";
-import { tryAcquireLock } from "./kernel-lock.ts";
-import { type Env, runDirOf, runRoot } from "./places.ts";
+import { isLockHeld, tryAcquireLock } from "./kernel-lock.ts";
+import { type Env, givenStateDir, runDirOf, runRoot } from "./places.ts";
 import { ensurePrivateFolder } from "./private-folder.ts";
 
 /** What `shutdown` would erase. */
@@ -23,9 +32,43 @@ export function findErasable(choice: InstanceChoice): Erasable {
     const { file, stateDir } = chooseInstance(choice);
     return { kind: "runs", name: file.name, stateDir };
   } catch (error) {
-    const stopped = isServeError(error) && error.code === "instance-unknown" ? stoppedInstanceOf(choice) : undefined;
-    if (stopped === undefined) throw error;
-    return { kind: "stopped", ...stopped };
+    if (!isServeError(error) || error.code !== "instance-unknown") throw error;
+    const stopped = stoppedInstanceOf(choice);
+    if (stopped !== undefined) return { kind: "stopped", ...stopped };
+    const isPlaceGiven = givenStateDir(choice.stateDir, choice.env) !== undefined;
+    throw isPlaceGiven ? error : withStopped(error, listStopped(choice.env));
+  }
+}
+
+/** None is picked, be it the only one: what is erased must have been named. */
+const withStopped = (error: ServeError, stopped: readonly string[]): ServeError => {
+  const [first] = stopped;
+  if (first === undefined) return error;
+  const shown = stopped.slice(0, MAX_SHOWN_STOPPED).join(", ");
+  const list = stopped.length > MAX_SHOWN_STOPPED ? `${shown} and ${stopped.length - MAX_SHOWN_STOPPED} more` : shown;
+  return new ServeError(
+    error.code,
+    `${error.message} Stopped ${stopped.length === 1 ? "is" : "are"}: ${list}; \`maitred shutdown --instance ${first} --yes\` erases it.`,
+    { details: { ...error.details, stopped } },
+  );
+};
+
+/**
+ * Its agent, or the next one, finds the tombstone, drains, ends every process and erases everything. Resolves when that is so.
+ * Throws `state-unwritable`; `instance-stopping` when it takes longer than any drain.
+ */
+export async function eraseRunning(erasable: Erasable, env: Env): Promise<void> {
+  const { name, stateDir } = erasable;
+  const runDir = runDirOf(stateDir, env);
+  const { lock } = runFiles(runDir);
+  openInstanceFolders({ stateDir, runDir }).writeTombstone();
+  const mostMs = PROXY_DRAIN_MOST_MS + REPLICA_DRAIN_MOST_MS;
+  const endsAt = performance.now() + mostMs;
+  // The agent lets go of its lock when nothing else is left.
+  while (existsSync(stateFiles(stateDir).tombstone) || isLockHeld(lock)) {
+    if (!isLockHeld(lock) && !hasLivingProcess(stateDir)) return eraseStopped(erasable, env);
+    if (performance.now() > endsAt) throw busy(name, "its processes have not ended; whoever runs it goes on with that");
+    await sleep(GONE_INTERVAL_MS);
   }
 }
 

@@ -9,7 +9,16 @@ import { isServeError, ServeError } from "../base/serve-error.ts";
 import type { SavedLaunch } from "../model/launch.ts";
 import { type ActorFile, type ControllerFile, type InstanceFile, runFiles, stateFiles } from "../model/places.ts";
 import { isLockHeld } from "./kernel-lock.ts";
-import { defaultStateDir, type Env, givenStateDir, holdsState, type Places, runDirOf, runRoot } from "./places.ts";
+import {
+  defaultStateDir,
+  type Env,
+  givenStateDir,
+  holdsState,
+  type Places,
+  runDirOf,
+  runRoot,
+  stateRoot,
+} from "./places.ts";
 import { processHost } from "./processes.ts";
 import { readJson } from "./whole-files.ts";
 
@@ -70,6 +79,14 @@ export function stoppedInstanceOf({ instance, stateDir, env }: InstanceChoice): 
   const saved = savedLaunchIn(folder)?.launch.instance;
   if (name !== undefined && saved !== undefined && saved !== name) return undefined;
   return { name: name ?? saved ?? basename(folder), stateDir: realpathSync(folder) };
+}
+
+/** Names of those whose state lies where it lies when nobody says where, and that do not run. */
+export function listStopped(env: Env): readonly string[] {
+  return entriesOf(stateRoot(env)).filter((name) => {
+    const folder = defaultStateDir(name, env);
+    return holdsState(folder) && livingInstanceOf(folder, env) === undefined;
+  });
 }
 
 export interface StoppedInstance {

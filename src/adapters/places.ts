@@ -85,8 +85,11 @@ export const givenStateDir = (stateDir: string | undefined, env: Env): string | 
 };
 
 /** Where the state of a detached instance lies when nobody says where. */
-export const defaultStateDir = (instance: string, env: Env): string =>
-  join(env["XDG_STATE_HOME"] || join(env["HOME"] || homedir(), ".local", "state"), "maitred", instance);
+export const defaultStateDir = (instance: string, env: Env): string => join(stateRoot(env), instance);
+
+/** Where the state folders of instances lie that nobody has put elsewhere. */
+export const stateRoot = (env: Env): string =>
+  join(env["XDG_STATE_HOME"] || join(env["HOME"] || homedir(), ".local", "state"), "maitred");
 
 interface Prepared {
   readonly path: string;

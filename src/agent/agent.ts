@@ -366,6 +366,8 @@ export class Agent {
       return;
     }
     if (this.#isOwnerGone()) this.#end({ pace: "hurry", state: "erased" });
+    // Of a shutdown that the store could not take.
+    if (this.#ports.folders.hasTombstone()) this.#end({ pace: "drain", state: "erased" });
     this.#keepInstanceFile();
   }
 

@@ -1,6 +1,6 @@
 /** Commands about the instance: run, start, stop, shutdown, status, goal, logs, explain. */
 import type { Command } from "commander";
-import { ServeError } from "../base/serve-error.ts";
+import { isServeError, ServeError } from "../base/serve-error.ts";
 import type { InstanceFile } from "../model/places.ts";
 import type { Status } from "../model/status.ts";
 import { addHttpOptions, type HttpFlags, httpOf, metricsOf } from "./http-options.ts";
@@ -10,7 +10,7 @@ import { runApp } from "./run-app.ts";
 import { showStatus } from "./show-status.ts";
 import { addStart } from "./start-command.ts";
 import { paintOf, table } from "./terminal.ts";
-import type { World } from "./world.ts";
+import type { Erasable, World } from "./world.ts";
 
 export const addInstanceCommands = (program: Command, common: Common): void => {
   addRun(program, common);
@@ -85,10 +85,20 @@ const addEnds = (program: Command, { world }: Common): void => {
           `shutdown erases every backend, endpoint and goal of instance "${name}" (state in ${stateDir}). Say --yes, or ${kind === "runs" ? "use `maitred stop` to keep them" : "leave it: it is stopped"}.`,
         );
       if (kind === "stopped") await world.eraseStopped(erasable);
-      else await withClient(world, flags, (client) => client.shutdown());
+      else await shutdown(world, flags, erasable);
       const did = kind === "stopped" ? `erased ${name}, which did not run` : `ended and erased ${name}`;
       world.terminal.out(flags.json ? `${JSON.stringify({ erased: true, stateDir })}\n` : `${did}: ${stateDir}\n`);
     });
+};
+
+/** A store that is damaged, or cannot be written, is to go with the rest. */
+const shutdown = async (world: World, flags: InstanceFlags, erasable: Erasable): Promise<void> => {
+  try {
+    await withClient(world, flags, (client) => client.shutdown());
+  } catch (error) {
+    if (!isServeError(error) || error.code !== "store-unavailable") throw error;
+    await world.eraseRunning(erasable);
+  }
 };
 
 const startCommand = (world: World, { name, stateDir }: InstanceFile): string => {

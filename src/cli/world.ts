@@ -64,6 +64,8 @@ export interface World {
   findErasable(choice: Choice): Promise<Erasable>;
   /** Erases the state of one that nobody runs. Throws instance-stopping, state-unwritable. */
   eraseStopped(stopped: Erasable): Promise<void>;
+  /** Of one that runs, and whose store takes nothing any more: resolves when it has ended and is erased. Throws state-unwritable, instance-stopping. */
+  eraseRunning(running: Erasable): Promise<void>;
   /** Where the state of an instance lies when nobody says where. */
   defaultStateDir(instance: string): string;
   /** The state folder of the instance that is meant, also of one that is stopped. Throws as `connect`. */

@@ -1,6 +1,6 @@
 /** Composition root of the command line: gives the commands their terminal, instances, probes and logs. */
 import { readFile } from "node:fs/promises";
-import { eraseStopped, findErasable } from "../adapters/erase-stopped.ts";
+import { eraseRunning, eraseStopped, findErasable } from "../adapters/erase-stopped.ts";
 import { chooseInstance, findStateDir } from "../adapters/find-instance.ts";
 import { wantsColor } from "../adapters/log-destination.ts";
 import { processesWithLogs, readLogs } from "../adapters/log-files.ts";
@@ -36,6 +36,7 @@ const createWorld = (): World => {
     find: async (choice) => chooseInstance({ ...choice, env }).file,
     findErasable: async (choice) => findErasable({ ...choice, env }),
     eraseStopped: async (stopped) => eraseStopped(stopped, env),
+    eraseRunning: async (running) => eraseRunning(running, env),
     defaultStateDir: (instance) => defaultStateDir(instance, env),
     findStateDir: async (choice) => findStateDir({ ...choice, env }),
     launch: (options, signal) => launchAndConnect({ ...options, ownedWith, env }, signal),

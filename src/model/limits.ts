@@ -307,6 +307,8 @@ export const MAX_GOAL_WAIT_MS = 60_000;
 export const MAX_EXCERPT_CHARS = 100;
 /** Problems of one body that are told one by one: who mends these sees the next. */
 export const MAX_SHOWN_ISSUES = 20;
+/** Stopped instances that one sentence names; `ls` of the folder shows the rest. */
+export const MAX_SHOWN_STOPPED = 10;
 /** REST bodies are small configuration. */
 export const MAX_REST_BODY_BYTES = 900_000;
 /** An app in one body: what is too large to be saved is still read, so that the answer names its size. */

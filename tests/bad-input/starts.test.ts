@@ -142,6 +142,8 @@ test("an instance that is stopped can be erased, also when its store is damaged"
   );
   expect(await maitred(["start", "--instance", name, "--port", "0"])).toMatchObject({ status: 1 });
 
+  const nameless = expectRefusal(await maitred(["shutdown"]), { status: 4, code: "instance-unknown" });
+  expect(nameless).toMatch(new RegExp(`Stopped (is|are): .*${name}.*\\bmaitred shutdown --instance .* --yes`));
   const asked = expectRefusal(await maitred(["shutdown", "--instance", name]), { status: 2, code: "usage" });
   expect(asked).toContain(stateDir);
   expect(asked).toContain("--yes");
@@ -154,6 +156,18 @@ test("an instance that is stopped can be erased, also when its store is damaged"
   await nothingLeft();
   const again = await maitred(["shutdown", "--instance", name, "--yes"]);
   expectRefusal(again, { status: 4, code: "instance-unknown" });
+}, 60_000);
+
+test("an instance that runs can be erased when its store is damaged meanwhile", async () => {
+  const name = lab().name("damaged");
+  const { stateDir } = (await maitred(["start", "--instance", name, "--port", "0", "--json"])).json<{
+    stateDir: string;
+  }>();
+  writeFileSync(stateFiles(stateDir).store, "not a database, though long enough for one".repeat(2_000));
+  const erased = await maitred(["shutdown", "--instance", name, "--yes"]);
+  expect(erased).toMatchObject({ status: 0, stderr: "", stdout: `ended and erased ${name}: ${stateDir}\n` });
+  expect(existsSync(stateDir)).toBe(false);
+  await nothingLeft();
 }, 60_000);
 
 test.each([
