@@ -7,13 +7,11 @@ import type { Client, ProcessStatus } from "../src/index.ts";
 import type { SeededRandom } from "../src/sim/kernel/seeded-random.ts";
 import { isAlive, kill } from "../tests/harness/processes.ts";
 import type { Kill } from "./ledger.ts";
-import type { Load } from "./load.ts";
 
 type Kind = ProcessStatus["kind"];
 
 export interface Victims {
   readonly client: Client;
-  readonly load: Load;
   readonly random: SeededRandom;
   readonly kills: Kill[];
   readonly say: (event: string) => void;
@@ -28,6 +26,10 @@ export interface Fault {
 
 const PAUSE_MS = [500, 7_000] as const;
 const CALL_MS = 60_000;
+/** How exactly the moment of a death is known. */
+const LOOK_MS = 2;
+/** What was killed is gone within milliseconds; a machine under load takes longer. */
+const DEATH_MS = 10_000;
 
 export const FAULTS: readonly Fault[] = [
   { name: "kill a replica", weight: 5, strike: (it) => killOne(it, ["replica"]) },
@@ -89,12 +91,21 @@ export const drawFault = (random: SeededRandom): Fault => {
 
 const killOne = async (victims: Victims, kinds: readonly Kind[]): Promise<void> => {
   const { processes } = await victims.client.status();
+  const deaths: Promise<void>[] = [];
   for (const kind of kinds) {
     const victim = victims.random.pick(living(processes, kind));
     if (victim?.pid === undefined) continue;
-    noteKill(victims, victim);
+    victims.say(`kill ${victim.name} (${victim.pid})`);
+    const at = performance.now();
     kill(victim.pid);
+    deaths.push(
+      deathOf(victim.pid, DEATH_MS).then((death) => {
+        if (death === undefined) throw new Error(`${victim.name} (${victim.pid}) lives ${DEATH_MS} ms after SIGKILL`);
+        noteKill(victims, victim, { at, goneAt: death.goneAt });
+      }),
+    );
   }
+  await Promise.all(deaths);
 };
 
 /** Whoever is paused for long may be killed by those who watch it: that is a kill like any other. */
@@ -105,9 +116,9 @@ const pauseOne = async (victims: Victims, kind: Kind): Promise<void> => {
   const ms = Math.floor(victims.random.between(...PAUSE_MS));
   victims.say(`SIGSTOP ${victim.name} (${victim.pid}) for ${ms} ms`);
   kill(victim.pid, "SIGSTOP");
-  await pause(ms);
-  if (!isAlive(victim.pid)) noteKill(victims, victim);
-  kill(victim.pid, "SIGCONT");
+  const death = await deathOf(victim.pid, ms);
+  if (death === undefined) kill(victim.pid, "SIGCONT");
+  else noteKill(victims, victim, death);
 };
 
 /** SIGTERM: it finishes what is open, and its agent starts the next one. That may fail nobody, so it is no kill. */
@@ -118,9 +129,25 @@ const askOne = async ({ client, random, say }: Victims, kind: Kind): Promise<voi
   kill(victim.pid, "SIGTERM");
 };
 
-const noteKill = ({ load, kills, say }: Victims, { name, kind, pid }: ProcessStatus): void => {
-  say(`kill ${name} (${pid})`);
-  kills.push({ what: kind, name, at: performance.now(), inFlight: load.underWay(kind) });
+/** Between which two looks a process died; undefined: it did not within the time. */
+const deathOf = async (pid: number, withinMs: number): Promise<Pick<Kill, "at" | "goneAt"> | undefined> => {
+  const until = performance.now() + withinMs;
+  for (let at = performance.now(); at < until; ) {
+    await pause(LOOK_MS);
+    const now = performance.now();
+    if (!isAlive(pid)) return { at, goneAt: now };
+    at = now;
+  }
+  return undefined;
+};
+
+const noteKill = (
+  { kills, say }: Victims,
+  { name, kind, pid = 0 }: ProcessStatus,
+  death: Pick<Kill, "at" | "goneAt">,
+): void => {
+  say(`${name} (${pid}) is gone after ${(death.goneAt - death.at).toFixed(1)} ms`);
+  kills.push({ what: kind, name, pid, ...death });
 };
 
 const living = (processes: readonly ProcessStatus[], kind: Kind): readonly ProcessStatus[] =>

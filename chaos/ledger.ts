@@ -1,9 +1,12 @@
 /**
  * What became of every query, held against what was killed when, and against what the handlers noted. Pure: `chaos/run.ts` feeds it.
  *
- * A failure is explained when the query was under way while something that it may have been on was killed: a replica for any query, a
- * proxy for one over HTTP. Nothing else may fail. Refusals (503, 504) are answers: nothing was started, or its time was over.
+ * A failure is explained when the query was under way while something died that it may have been on: a proxy for one over HTTP, a replica
+ * that has noted it, or any while none has. What is sent to a process after the signal and before its end dies with it, so that the time of
+ * dying counts, as the kernel shows it. Nothing else may fail, and what may run again only when it has used up its tries. Refusals (503,
+ * 504) are answers: nothing was started, or its time was over.
  */
+import { MAX_RETRIES_PER_QUERY } from "../src/model/limits.ts";
 
 export type Door = "http" | "handle" | "stream" | "relay";
 
@@ -26,10 +29,21 @@ export interface End {
 
 export interface Kill {
   readonly what: "replica" | "proxy" | "controller" | "agent";
+  /** As `status` has it: of a replica its tag. */
   readonly name: string;
+  readonly pid: number;
+  /** The last moment at which it certainly lived. */
   readonly at: number;
-  /** Queries that were under way at that moment: as many may fail. */
-  readonly inFlight: number;
+  /** The first at which it certainly did not. */
+  readonly goneAt: number;
+}
+
+/** A query that failed or was reset, and what could have done that. */
+export interface Broken {
+  readonly query: Query;
+  /** The processes that ran it. */
+  readonly ranOn: readonly number[];
+  readonly kills: readonly Kill[];
 }
 
 export interface Account {
@@ -42,29 +56,42 @@ export interface Account {
   readonly ranTwice: number;
   readonly ranTwiceOnPurpose: number;
   readonly late: number;
-  /** Failures and resets that no kill explains. */
-  readonly unexplained: readonly Query[];
   /** So many could have been in flight on what was killed. */
   readonly mayFail: number;
+  readonly broken: readonly Broken[];
+  /** Those of them that no kill explains. */
+  readonly unexplained: readonly Broken[];
+  /** Those that a kill explains, and that should have been run again elsewhere. */
+  readonly givenUp: readonly Broken[];
   /** Ids that ran twice and may not. */
   readonly twice: readonly string[];
 }
 
-/** From the signal until the kernel has closed the process's sockets: what is sent to it meanwhile dies with it. */
-const DYING_MS = 500;
+/** From the kernel's word that a process is gone until all that had a connection to it have seen that: event loops of a busy machine. */
+const NOTICE_MS = 250;
+
+export interface Note {
+  readonly id: string;
+  readonly pid: number;
+}
 
 export interface Evidence {
   readonly queries: readonly Query[];
   readonly kills: readonly Kill[];
-  /** Every id that a handler noted, as often as it did. */
-  readonly noted: readonly string[];
+  /** Every id that a handler noted, as often as it did, and in which process. */
+  readonly noted: readonly Note[];
   readonly deadlineMs: number;
 }
 
 export const accountOf = ({ queries, kills, noted, deadlineMs }: Evidence): Account => {
   const count = (kind: End["kind"]) => queries.filter((query) => query.end?.kind === kind).length;
-  const broken = queries.filter(({ end }) => end?.kind === "failed" || end?.kind === "reset" || end?.kind === "wrong");
-  const repeated = repeatedIn(noted);
+  const ranOn = Map.groupBy(noted, ({ id }) => id);
+  const pidsOf = (id: string) => (ranOn.get(id) ?? []).map(({ pid }) => pid);
+  const killsOf = (query: Query) => kills.filter((kill) => couldBreak(kill, query, pidsOf(query.id)));
+  const broken = queries
+    .filter(({ end }) => end?.kind === "failed" || end?.kind === "reset" || end?.kind === "wrong")
+    .map((query) => ({ query, ranOn: pidsOf(query.id), kills: killsOf(query) }));
+  const repeated = [...ranOn].filter(([, notes]) => notes.length > 1).map(([id]) => id);
   const mayRepeat = new Set(queries.filter(({ runs }) => runs === "again").map(({ id }) => id));
   const twice = repeated.filter((id) => !mayRepeat.has(id));
   return {
@@ -77,25 +104,32 @@ export const accountOf = ({ queries, kills, noted, deadlineMs }: Evidence): Acco
     ranTwice: twice.length,
     ranTwiceOnPurpose: repeated.length - twice.length,
     late: queries.filter(({ end, sentAt }) => end?.kind === "answered" && end.at - sentAt > deadlineMs).length,
-    unexplained: broken.filter((query) => query.end?.kind === "wrong" || !kills.some((kill) => explains(kill, query))),
-    mayFail: kills.filter(breaks).reduce((sum, { inFlight }) => sum + inFlight, 0),
+    mayFail: queries.filter((query) => killsOf(query).length > 0).length,
+    broken,
+    unexplained: broken.filter((it) => !isExplained(it)),
+    givenUp: broken.filter((it) => isExplained(it) && isGivenUp(it)),
     twice,
   };
 };
 
 /** What must hold, as sentences about what does not. */
-export const verdictOf = (account: Account): readonly string[] => {
-  const broken = account.failed + account.reset;
-  return [
+export const verdictOf = (account: Account): readonly string[] =>
+  [
     account.lost > 0 ? `${account.lost} queries got no answer at all` : "",
     account.ranTwice > 0 ? `${account.ranTwice} queries that may run once ran twice: ${some(account.twice)}` : "",
     account.unexplained.length > 0
-      ? `${account.unexplained.length} failed though nothing that they were on was killed: ${some(account.unexplained.map(({ id, door, end }) => `${id} by ${door} (${end?.what})`))}`
+      ? `${account.unexplained.length} failed though nothing that they were on was killed: ${someOf(account.unexplained)}`
       : "",
-    broken > account.mayFail
-      ? `${broken} failed or were reset, but only ${account.mayFail} could have been in flight on what was killed`
+    account.givenUp.length > 0
+      ? `${account.givenUp.length} that may run again failed before their tries were used up: ${someOf(account.givenUp)}`
       : "",
   ].filter((sentence) => sentence !== "");
+
+/** One line for a person who asks why: times in ms, counted from the sending of the query. */
+export const lineOf = ({ query: { id, door, runs, sentAt, end }, ranOn, kills }: Broken): string => {
+  const since = (at: number) => `${(at - sentAt).toFixed(1)}`;
+  const by = kills.map(({ name, pid, at, goneAt }) => `${name} (${pid}) killed ${since(at)} gone ${since(goneAt)}`);
+  return `${id} ${door} ${runs} sent ${sentAt.toFixed(1)} ${end?.kind} ${end === undefined ? "" : since(end.at)} ${end?.what}; ran on ${ranOn.join(" ") || "nobody"}; ${by.join(", ") || "no kill"}`;
 };
 
 export const tableOf = (account: Account): string =>
@@ -118,23 +152,26 @@ export const tableOf = (account: Account): string =>
 
 const breaks = ({ what }: Kill): boolean => what === "replica" || what === "proxy";
 
-const explains = (kill: Kill, { door, sentAt, end }: Query): boolean => {
-  if (!breaks(kill) || end === undefined) return false;
-  if (kill.what === "proxy" && (door === "handle" || door === "stream")) return false;
+const isExplained = ({ query, kills }: Broken): boolean => query.end?.kind !== "wrong" && kills.length > 0;
+
+/** A stream may have begun to answer, and a relay calls on by a query of its own that may run once. */
+const isGivenUp = ({ query: { door, runs, end }, kills }: Broken): boolean =>
+  runs === "again" &&
+  (door === "http" || door === "handle") &&
+  end?.kind === "failed" &&
+  kills.filter(({ what }) => what === "replica").length <= MAX_RETRIES_PER_QUERY;
+
+const couldBreak = (kill: Kill, { door, sentAt, end }: Query, ranOn: readonly number[]): boolean => {
+  if (!breaks(kill) || end === undefined || sentAt > kill.goneAt + NOTICE_MS || end.at < kill.at) return false;
+  if (kill.what === "proxy") return door === "http" || door === "relay";
   // A reset is the work of whoever held the connection.
-  if (kill.what === "replica" && end.kind === "reset" && door !== "stream") return false;
-  return sentAt < kill.at + DYING_MS && end.at > kill.at - DYING_MS;
+  if (end.kind === "reset" && door !== "stream") return false;
+  if (kill.name.startsWith("relay:")) return door === "relay";
+  return ranOn.length === 0 || ranOn.includes(kill.pid);
 };
 
-const repeatedIn = (ids: readonly string[]): readonly string[] => {
-  const seen = new Set<string>();
-  const repeated = new Set<string>();
-  for (const id of ids) {
-    if (seen.has(id)) repeated.add(id);
-    seen.add(id);
-  }
-  return [...repeated];
-};
+const someOf = (broken: readonly Broken[]): string =>
+  some(broken.map(({ query: { id, door, end } }) => `${id} by ${door} (${end?.what})`));
 
 const some = (items: readonly string[]): string =>
   items.length <= 5 ? items.join(", ") : `${items.slice(0, 5).join(", ")} and ${items.length - 5} others`;

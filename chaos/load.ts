@@ -7,7 +7,7 @@ import { Agent, request as httpRequest, type IncomingMessage } from "node:http";
 import { isServeError } from "../src/base/serve-error.ts";
 import type { Client } from "../src/index.ts";
 import type { SeededRandom } from "../src/sim/kernel/seeded-random.ts";
-import type { Door, End, Query } from "./ledger.ts";
+import type { End, Query } from "./ledger.ts";
 import type { Work } from "./work.ts";
 
 const TICK_MS = 5;
@@ -40,13 +40,6 @@ export class Load {
   constructor(options: LoadOptions) {
     this.#options = options;
     this.#ticks = setInterval(() => this.#sendDue(), TICK_MS);
-  }
-
-  /** Queries under way now that could be on a process of this kind. */
-  underWay(kind: "replica" | "proxy" | "controller" | "agent"): number {
-    if (kind === "controller" || kind === "agent") return 0;
-    const doors: readonly Door[] = kind === "proxy" ? ["http", "relay"] : ["http", "handle", "stream", "relay"];
-    return [...this.#underWay].filter(({ door }) => doors.includes(door)).length;
   }
 
   get answered(): number {

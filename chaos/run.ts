@@ -1,7 +1,7 @@
 /**
  * `npm run chaos -- --minutes M`: an instance under open-loop load while its processes are killed and paused, versions roll, traffic moves
  * and replicas come and go. Prints what became of every query, and exits 1 when one was lost, when one that may run once ran twice, or
- * when more failed than could have been in flight on what was killed. Everything it starts is ended, also when it fails or is interrupted.
+ * when one failed that cannot have been on what was killed. Everything it starts is ended, also when it fails or is interrupted.
  */
 import { randomBytes } from "node:crypto";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
@@ -14,7 +14,7 @@ import { SeededRandom } from "../src/sim/kernel/seeded-random.ts";
 import { endMarked, MARK_VARIABLE } from "../tests/harness/processes.ts";
 import { waitFor } from "../tests/harness/wait-for.ts";
 import { drawFault, ENV } from "./faults.ts";
-import { accountOf, type Kill, tableOf, verdictOf } from "./ledger.ts";
+import { accountOf, type Kill, lineOf, tableOf, verdictOf } from "./ledger.ts";
 import { Load } from "./load.ts";
 import type { Relay, Work } from "./work.ts";
 
@@ -24,7 +24,7 @@ const HELP = `usage: npm run chaos -- [--minutes M] [--seed S] [--rate R] [--jso
   --seed S      draws the same faults again (default: a new one, printed)
   --rate R      queries a second (default 150)
   --json        the account as one JSON object on stdout
-  --verbose     every fault as it happens, on stderr
+  --verbose     every fault as it happens, and at the end every query that failed, on stderr
 
 Exit status: 0 nothing was lost, 1 something was, 2 usage.
 `;
@@ -112,7 +112,7 @@ const run = async ({ minutes, seed, rate, isJson, say }: Wish): Promise<number> 
   let faults = 0;
   while (performance.now() < until) {
     const fault = drawFault(draws);
-    const victims = { client, load, kills, say, random: draws.fork(fault.name) };
+    const victims = { client, kills, say, random: draws.fork(fault.name) };
     say(fault.name);
     faults += 1;
     await fault.strike(victims).catch((error: unknown) => {
@@ -127,7 +127,8 @@ const run = async ({ minutes, seed, rate, isJson, say }: Wish): Promise<number> 
   const noted = readdirSync(ENV["LEDGER"] ?? "").flatMap((name) =>
     readFileSync(join(ENV["LEDGER"] ?? "", name), "utf8")
       .split("\n")
-      .filter(Boolean),
+      .filter(Boolean)
+      .map((id) => ({ id, pid: Number(name) })),
   );
   const account = accountOf({ queries: load.queries, kills, noted, deadlineMs: DEADLINE_MS });
   problems.push(...verdictOf(account));
@@ -136,6 +137,9 @@ const run = async ({ minutes, seed, rate, isJson, say }: Wish): Promise<number> 
   if (isJson) process.stdout.write(`${JSON.stringify({ seed, faults, kills: kills.length, ...account, problems })}\n`);
   else process.stdout.write(`${faults} faults, ${kills.length} kills\n${tableOf(account)}\n`);
   for (const problem of problems) process.stderr.write(`PROBLEM ${problem}\n`);
+  const { broken, unexplained, givenUp } = account;
+  for (const one of [...unexplained, ...givenUp]) process.stderr.write(`PROBLEM ${lineOf(one)}\n`);
+  for (const one of broken) say(lineOf(one));
   if (problems.length > 0)
     process.stderr.write(`again: npm run chaos -- --minutes ${minutes} --seed ${seed} --verbose\n`);
   return problems.length === 0 ? 0 : 1;

@@ -25,7 +25,7 @@ test(
       (error: { readonly stdout: string; readonly stderr: string }) => error,
     );
     const account = JSON.parse(stdout === "" ? "{}" : stdout) as Record<string, unknown>;
-    expect(account, stderr).toMatchObject({ lost: 0, ranTwice: 0, unexplained: [], problems: [] });
+    expect(account, stderr).toMatchObject({ lost: 0, ranTwice: 0, unexplained: [], givenUp: [], problems: [] });
     expect(account["kills"], stderr).toBeGreaterThan(0);
     expect(account["answered"], stderr).toBeGreaterThan(1_000);
   },
