@@ -33,7 +33,7 @@ const until = async (what: string, look: () => boolean, timeoutMs = 5_000): Prom
 };
 
 /** An agent that welcomes everybody and notes what it hears. */
-async function serve(): Promise<{
+async function serve(options?: { readonly helloMs?: number }): Promise<{
   server: LinkServer;
   heard: ToAgent[];
   links: ServerLink[];
@@ -44,7 +44,7 @@ async function serve(): Promise<{
   const links: ServerLink[] = [];
   const closed: ServerLink[] = [];
   const breaches: string[] = [];
-  const server = createLinkServer(runFiles(runDir).agentSocket);
+  const server = createLinkServer(runFiles(runDir).agentSocket, options);
   closing.push(() => server.stop());
   await server.start({
     onMessage: (link, message) => {
@@ -167,6 +167,16 @@ it.each([
   expect(JSON.parse(await send(text))).toEqual({ kind: "failed", error });
   expect(breaches).toEqual([expect.stringContaining(what)]);
   expect([heard, closed]).toEqual([[], []]);
+});
+
+it("tells a peer that says nothing, or no whole line, what it waits for, and closes; who has said hello may be silent", async () => {
+  const { breaches, closed } = await serve({ helloMs: 100 });
+  const greeted = send(`${JSON.stringify(HELLO)}\n`);
+  const error = { code: "wire-protocol", message: expect.stringContaining("no hello within 100 ms") };
+  for (const text of ["", '{"kind":"hello"']) expect(JSON.parse(await send(text))).toEqual({ kind: "failed", error });
+  expect([breaches, closed]).toEqual([[], []]);
+  closing.splice(0)[0]?.();
+  expect(JSON.parse(await greeted)).toMatchObject({ kind: "welcome" });
 });
 
 it.each([

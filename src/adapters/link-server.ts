@@ -1,27 +1,30 @@
 /**
  * ports/link-server.ts on `<run>/agent.sock`. The folder is 0700, so every peer is of this user; a peer is still held to the protocol:
- * a hello first, messages whose fields are what they must be, lines of bounded length, and it must read what it is sent.
+ * a hello first and soon, messages whose fields are what they must be, lines of bounded length, and it must read what it is sent.
  */
 import { chmodSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
 import { messageOf, ServeError } from "../base/serve-error.ts";
 import { readMessage } from "../core/agent/read-message.ts";
-import { GOODBYE_MS, MAX_LINK_BACKLOG_BYTES, MAX_LINK_LINE_BYTES } from "../model/limits.ts";
+import { GOODBYE_MS, LINK_HELLO_MS, MAX_LINK_BACKLOG_BYTES, MAX_LINK_LINE_BYTES } from "../model/limits.ts";
 import type { FromAgent } from "../model/link-messages.ts";
 import type { LinkServer, LinkServerEvents, ServerLink } from "../ports/link-server.ts";
 import { encodeLine, LineReader } from "./json-lines.ts";
 import { removeFile } from "./whole-files.ts";
 
 /** Only the holder of the agent's lock may start it: a socket file in the way is then a dead agent's. */
-export const createLinkServer = (path: string): LinkServer => new SocketLinkServer(path);
+export const createLinkServer = (path: string, { helloMs = LINK_HELLO_MS } = {}): LinkServer =>
+  new SocketLinkServer(path, helloMs);
 
 class SocketLinkServer implements LinkServer {
   readonly #path: string;
+  readonly #helloMs: number;
   readonly #sockets = new Set<Socket>();
   #server: Server | undefined;
 
-  constructor(path: string) {
+  constructor(path: string, helloMs: number) {
     this.#path = path;
+    this.#helloMs = helloMs;
   }
 
   start(events: LinkServerEvents): Promise<void> {
@@ -49,13 +52,18 @@ class SocketLinkServer implements LinkServer {
     const link = new SocketServerLink(socket);
     let greeted = false;
     let isOver = false;
-    const breach = (what: string): void => {
+    const refuse = (what: string): void => {
       isOver = true;
-      events.onBreach(link, what);
       const message = `the agent closes this connection: the peer sent ${what}.`;
       link.send({ kind: "failed", error: { code: "wire-protocol", message } });
       link.close();
     };
+    const breach = (what: string): void => {
+      events.onBreach(link, what);
+      refuse(what);
+    };
+    // No breach: user code may have stopped the peer right after it dialled. It dials again.
+    const patience = setTimeout(() => refuse(`no hello within ${this.#helloMs} ms`), this.#helloMs);
     this.#sockets.add(socket);
     socket.on("data", (bytes: Buffer) => {
       if (isOver) return;
@@ -65,6 +73,7 @@ class SocketLinkServer implements LinkServer {
         const read = readMessage(value);
         if (read.kind === "breach") return breach(read.what);
         if (!greeted && read.message.kind !== "hello") return breach("a message before its hello");
+        if (!greeted) clearTimeout(patience);
         greeted = true;
         events.onMessage(link, read.message);
       }
@@ -72,6 +81,7 @@ class SocketLinkServer implements LinkServer {
     });
     socket.on("error", () => {}); // `close` follows and is enough
     socket.on("close", () => {
+      clearTimeout(patience);
       this.#sockets.delete(socket);
       if (greeted) events.onClose(link);
     });

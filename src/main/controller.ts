@@ -25,6 +25,7 @@ import type { InstanceId, InstanceName, NodeName } from "../model/ids.ts";
 import type { ApiListener, ControllerLaunch } from "../model/launch.ts";
 import { DIAL_INTERVAL_MS, ERASED_LINGER_MS } from "../model/limits.ts";
 import { runFiles, stateFiles } from "../model/places.ts";
+import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import type { Store } from "../ports/store.ts";
 import type { ControlPlane, RestServer } from "../rest/rest.ts";
@@ -57,7 +58,7 @@ const main = async (launch: ControllerLaunch): Promise<void> => {
   const serve = (): Promise<unknown> => {
     servers ??= linked.promise
       .then(() => nextTurn())
-      .then(() => listen(controller, launch, { drawId: () => random.id(), log }));
+      .then(() => listen(controller, launch, { drawId: () => random.id(), log, clock }));
     return servers.then(() => pointLink(run.controllerLink, socket));
   };
   const failed = (error: unknown): never => {
@@ -137,10 +138,10 @@ const openStore = (launch: ControllerLaunch, options: Omit<SqliteStoreOptions, "
 const listen = async (
   controller: Controller,
   { runDir, stateDir, incarnation, api }: ControllerLaunch,
-  { drawId, log }: { readonly drawId: () => string; readonly log: Log },
+  ports: { readonly drawId: () => string; readonly log: Log; readonly clock: Clock },
 ): Promise<readonly RestServer[]> => {
   const { createRestServer } = await import("../rest/rest.ts");
-  const options = { controlPlane: noting(controller), drawId, version: readVersion() };
+  const options = { controlPlane: noting(controller), version: readVersion(), ...ports };
   const local = await createRestServer(options);
   const path = runFiles(runDir).controllerSocket(incarnation);
   await unlink(path).catch(() => {}); // not there, as it should be
@@ -153,7 +154,7 @@ const listen = async (
   const url = await remote.listen(api).catch((cause: unknown) => {
     throw notListening(api, cause);
   });
-  log.info("api-listening", { url });
+  ports.log.info("api-listening", { url });
   return [local, remote];
 };
 

@@ -210,6 +210,8 @@ export const WIRE_IDLE_MS = 60_000;
 export const WIRE_PEER_IDLE_MS = 180_000;
 /** Time for HELLO in both directions. */
 export const WIRE_HELLO_TIMEOUT_MS = 5_000;
+/** From a connection to the agent's socket to its hello. Long, since user code may stop a process right after it has dialled. */
+export const LINK_HELLO_MS = 30_000;
 /** A peer that was told why its connection ends (wire, agent's socket) has this long to read it and close; far more than a read takes. */
 export const GOODBYE_MS = 1_000;
 /** Log lines of one socket about peers that break its protocol, in BREACH_WINDOW_MS: enough to see what they do; 14,400 lines a day. */

@@ -15,6 +15,7 @@ import {
   READ_AWAY_MS,
   REQUEST_TIMEOUT_MS,
 } from "../model/limits.ts";
+import type { Complaints } from "./complaints.ts";
 import type { Guard } from "./guard.ts";
 import { PROBLEM_TYPE, problemOf } from "./problems.ts";
 
@@ -23,7 +24,12 @@ const nodeHttp = (): typeof import("node:http") => process.getBuiltinModule("nod
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 
-export const createDoorway = (guard: Guard, handler: Handler): Server => {
+export interface DoorwayOptions {
+  readonly guard: Guard;
+  readonly complaints: Complaints;
+}
+
+export const createDoorway = ({ guard, complaints }: DoorwayOptions, handler: Handler): Server => {
   const server = nodeHttp().createServer({
     maxHeaderSize: MAX_HEADER_BYTES,
     headersTimeout: HEADERS_TIMEOUT_MS,
@@ -39,10 +45,15 @@ export const createDoorway = (guard: Guard, handler: Handler): Server => {
     answering.set(request.socket, response);
     const refusal = guard(request);
     if (refusal === undefined) return true;
+    complaints.refused(refusal);
     const { status, body } = rawProblem(refusal);
     response.writeHead(status, { "content-type": PROBLEM_TYPE, "content-length": body.length }).end(body);
     readAway(request);
     return false;
+  };
+  const refuseRaw = (socket: Socket, refusal: ServeError): void => {
+    complaints.refused(refusal);
+    answerRaw(socket, refusal);
   };
   server.on("request", (request, response) => {
     if (admit(request, response)) handler(request, response);
@@ -56,14 +67,14 @@ export const createDoorway = (guard: Guard, handler: Handler): Server => {
   server.on("checkExpectation", (request, response) => server.emit("request", request, response));
   server.on("connect", (request, socket) => {
     const tunnel = new ServeError("method-not-allowed", "this is no proxy: CONNECT is not answered.");
-    answerRaw(socket as Socket, guard(request) ?? tunnel);
+    refuseRaw(socket as Socket, guard(request) ?? tunnel);
   });
   server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
     const begun = answering.get(socket as Socket);
     const isAnswering = begun?.headersSent === true && !begun.writableFinished;
     const isSilent = error.code === "ERR_HTTP_REQUEST_TIMEOUT" && (socket as Socket).bytesRead === 0;
     if (!socket.writable || isAnswering || isSilent || error.code === "ECONNRESET") socket.destroy();
-    else answerRaw(socket as Socket, refusalOf(error));
+    else refuseRaw(socket as Socket, refusalOf(error));
   });
   return server;
 };

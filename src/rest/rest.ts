@@ -15,6 +15,9 @@ import { MAX_HEADER_BYTES, MAX_REST_BODY_BYTES, MAX_VALUE_DEPTH, RETRY_AFTER_SEC
 import type { PollAnswer, PollRequest } from "../model/longpoll.ts";
 import type { HttpConfig } from "../model/records.ts";
 import type { Status } from "../model/status.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Log } from "../ports/log.ts";
+import { Complaints } from "./complaints.ts";
 import { createDoorway, readAway } from "./doorway.ts";
 import { guardSocket, guardTcp } from "./guard.ts";
 import { excerpt, PROBLEM_TYPE, problemOf, schemaError } from "./problems.ts";
@@ -40,6 +43,8 @@ export interface RestOptions {
   readonly drawId: () => string;
   /** Version shown in the OpenAPI document. */
   readonly version: string;
+  readonly log: Log;
+  readonly clock: Clock;
   /** Set for a TCP listener; absent on the unix socket. */
   readonly tcp?: { readonly token: string; readonly hosts: readonly string[] } | undefined;
 }
@@ -52,6 +57,7 @@ export interface RestServer {
 
 /** A REST server that is not listening yet. */
 export const createRestServer = async (options: RestOptions): Promise<RestServer> => {
+  const complaints = new Complaints(options);
   const guard = options.tcp === undefined ? guardSocket : guardTcp(options.tcp);
   const app = fastify({
     bodyLimit: MAX_REST_BODY_BYTES,
@@ -61,11 +67,11 @@ export const createRestServer = async (options: RestOptions): Promise<RestServer
     return503OnClosing: false,
     // A parameter that is too long is for its schema to refuse.
     routerOptions: { maxParamLength: MAX_HEADER_BYTES },
-    serverFactory: (handler) => createDoorway(guard, handler),
-    frameworkErrors: answerError,
+    serverFactory: (handler) => createDoorway({ guard, complaints }, handler),
+    frameworkErrors: answerWith(complaints),
     clientErrorHandler: () => {}, // the doorway's own
   });
-  answerProblems(app);
+  answerProblems(app, complaints);
   parseJsonOnly(app);
   validateWithZod(app);
   await app.register(swagger, {
@@ -90,8 +96,8 @@ export const createRestServer = async (options: RestOptions): Promise<RestServer
   };
 };
 
-const answerProblems = (app: FastifyInstance): void => {
-  app.setErrorHandler(answerError);
+const answerProblems = (app: FastifyInstance, complaints: Complaints): void => {
+  app.setErrorHandler(answerWith(complaints));
   app.setNotFoundHandler((request) => {
     throw new ServeError(
       "route-not-found",
@@ -100,15 +106,19 @@ const answerProblems = (app: FastifyInstance): void => {
   });
 };
 
-const answerError = (error: Error & Partial<FastifyError>, request: FastifyRequest, reply: FastifyReply): void => {
-  const problem = problemOf(fastifyErrorAsServeError(error), subjectOf(request.url));
-  if (problem.retryable) reply.header("retry-after", String(RETRY_AFTER_SECONDS));
-  if (problem.code === "body-too-large") {
-    reply.removeHeader("connection");
-    readAway(request.raw);
-  }
-  reply.code(problem.status).type(PROBLEM_TYPE).send(JSON.stringify(problem));
-};
+const answerWith =
+  (complaints: Complaints) =>
+  (error: Error & Partial<FastifyError>, request: FastifyRequest, reply: FastifyReply): void => {
+    const known = fastifyErrorAsServeError(error);
+    if (!isServeError(known)) complaints.bug(known);
+    const problem = problemOf(known, subjectOf(request.url));
+    if (problem.retryable) reply.header("retry-after", String(RETRY_AFTER_SECONDS));
+    if (problem.code === "body-too-large") {
+      reply.removeHeader("connection");
+      readAway(request.raw);
+    }
+    reply.code(problem.status).type(PROBLEM_TYPE).send(JSON.stringify(problem));
+  };
 
 /** JSON by any name, and nothing else. No body at all is no error here: a schema may want one. */
 const parseJsonOnly = (app: FastifyInstance): void => {
