@@ -3,7 +3,7 @@
  * lists them all. Each fails on the ancestor's behaviour.
  */
 import { beforeEach, describe, expect, test } from "vitest";
-import { createBackend, createEndpoint, setTraffic, update } from "../../tests/harness/calls.ts";
+import { appBackend, createBackend, createEndpoint, deploy, setTraffic, update } from "../../tests/harness/calls.ts";
 import { CoreWorld } from "../../tests/harness/core-world.ts";
 import { DEFAULT_BACKEND_CONFIG } from "../model/backend-config.ts";
 import type { NodeName } from "../model/ids.ts";
@@ -16,8 +16,8 @@ beforeEach(() => {
 const names = (backend: string) => world.replicas(backend).map((replica) => replica.actor);
 const intentOf = (actor: string) => world.view.assignment(actor as never)?.intent.kind;
 
-/** Every change of hard state that looking at everything, again and again over a minute, would make. */
-const changesOfAMinute = () => {
+/** Every change of hard state, and every publication, that looking at everything again and again over a minute would make. */
+const doneInAMinute = () => {
   const before = world.decisions.length;
   for (let second = 0; second < 60; second += 1) {
     world.now += 1_000;
@@ -25,7 +25,9 @@ const changesOfAMinute = () => {
     for (const { actor } of world.assignments()) world.report(actor, {});
     world.decideAll();
   }
-  return world.decisions.slice(before).flatMap((decision) => decision.changes.map(({ key }) => key));
+  return world.decisions
+    .slice(before)
+    .flatMap(({ changes, publications }) => [...changes.map(({ key }) => key), ...publications.map(({ tag }) => tag)]);
 };
 
 describe("an endpoint", () => {
@@ -73,10 +75,11 @@ describe("a goal that is superseded, or whose change fails,", () => {
 describe("a configuration", () => {
   test("that every replica has applied is pushed no more, however often it is looked at (defect 9 of the ancestor)", () => {
     world.call(createBackend("b", { numReplicas: 3 }));
+    world.call(createEndpoint("e", { b: 1 }));
     world.settle();
-    world.call(update("b", { userConfig: { threshold: 0.5 } }));
+    world.call(update("b", { userConfig: { threshold: 0.5 }, maxConcurrentQueries: 7 }));
     world.settle();
-    expect(changesOfAMinute()).toEqual([]);
+    expect(doneInAMinute()).toEqual([]);
   });
 
   test("has one default of maxConcurrentQueries, whatever else is set and however it is given (defect 21 of the ancestor)", () => {
@@ -85,10 +88,11 @@ describe("a configuration", () => {
     world.call(createBackend("given", config));
     world.call(createBackend("updated"));
     world.call(update("updated", config));
-    world.call(createEndpoint("e", { bare: 0.4, given: 0.3, updated: 0.3 }));
+    world.call(deploy("app", { deployed: appBackend(config) }, {}));
+    world.call(createEndpoint("e", { bare: 0.25, given: 0.25, updated: 0.25, deployed: 0.25 }));
     world.settle();
     const limits = Object.values(world.closure("e")!.backends).map((backend) => backend.maxConcurrentQueries);
-    expect(limits).toEqual(Array(3).fill(DEFAULT_BACKEND_CONFIG.maxConcurrentQueries));
+    expect(limits).toEqual(Array(4).fill(DEFAULT_BACKEND_CONFIG.maxConcurrentQueries));
   });
 });
 
@@ -114,10 +118,11 @@ describe("a drain", () => {
 
   test("that is over is forgotten with its replica: nothing is written about either any more (defect 12 of the ancestor)", () => {
     world.call(createBackend("b", { numReplicas: 4 }));
+    world.call(createEndpoint("e", { b: 1 }));
     world.settle();
     world.call(update("b", { numReplicas: 1 }));
     world.settle();
     expect(world.assignments()).toHaveLength(1);
-    expect(changesOfAMinute()).toEqual([]);
+    expect(doneInAMinute()).toEqual([]);
   });
 });

@@ -332,11 +332,21 @@ describe("deleting a backend", () => {
   });
 
   test("of a backend that still starts ends it (defect 19 of the ancestor)", () => {
-    world.call(createBackend("c", { numReplicas: 3 }));
+    const other = world.call(createBackend("d"));
+    world.call(createBackend("c", { numReplicas: 4 }));
+    world.decideAll();
+    // One runs, one starts, one has failed to, of one its agent has not heard.
+    const [ready, starting, failed] = names("c");
+    world.actAgent(ready!);
+    world.report(starting!, { state: "starting" });
+    world.report(failed!, { state: "exited", failedStarts: 3, startedRevision: 1, error: BOOM });
+    world.decideAll();
     const { id } = world.call(deleteBackend("c"));
     world.settle();
     expect(world.goal(id).state).toBe("reached");
     expect(world.replicas("c")).toEqual([]);
+    expect(world.decisions.flatMap(({ faults }) => faults)).toEqual([]);
+    expect(world.goal(other.id).state).toBe("reached");
   });
 
   test("of an absent one is reached, and its late repetition does not delete what was created since", () => {

@@ -1,75 +1,15 @@
 /** What holds for every sequence of calls, agent steps, router answers, pauses and crashes. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import {
-  appBackend,
-  appEndpoint,
-  createBackend,
-  createEndpoint,
-  deleteBackend,
-  deleteEndpoint,
-  deploy,
-  restart,
-  setTraffic,
-  shadowTraffic,
-  update,
-} from "../../tests/harness/calls.ts";
-import { CoreWorld } from "../../tests/harness/core-world.ts";
+import { createBackend, createEndpoint, restart, update } from "../../tests/harness/calls.ts";
+import type { CoreWorld } from "../../tests/harness/core-world.ts";
+import { BACKENDS, busyWorld, call, change, ENDPOINTS, newWorld } from "../../tests/harness/drawn-calls.ts";
 import type { Call } from "../model/calls.ts";
 import type { GoalId } from "../model/ids.ts";
+import type { BackendRecord } from "../model/records.ts";
+import { targetReplicas } from "./autoscaling.ts";
 import { type Decision, decide } from "./decide.ts";
 import { everything } from "./dirty.ts";
-
-const BACKENDS = ["a", "b", "c"];
-const ENDPOINTS = ["e", "f"];
-
-const backend = fc.constantFrom(...BACKENDS);
-const endpoint = fc.constantFrom(...ENDPOINTS);
-const config = fc.record(
-  {
-    numReplicas: fc.integer({ min: 1, max: 5 }),
-    userConfig: fc.integer({ min: 0, max: 2 }),
-    env: fc.constantFrom({}, { A: "1" }, { A: "2" }),
-    maxSurge: fc.integer({ min: 1, max: 2 }),
-    maxUnavailable: fc.integer({ min: 0, max: 1 }),
-    maxQueuedQueries: fc.integer({ min: 0, max: 2 }),
-  },
-  { requiredKeys: [] },
-);
-const traffic = fc.oneof(
-  backend.map((tag) => ({ [tag]: 1 })),
-  fc.tuple(backend, backend).map(([x, y]) => (x === y ? { [x]: 1 } : { [x]: 0.25, [y]: 0.75 })),
-);
-/** An app of its own tags; its digests say that its code has changed. */
-const app = fc
-  .tuple(
-    fc.dictionary(fc.constantFrom("p", "q"), fc.tuple(config, fc.constantFrom("1", "2"))),
-    fc.constantFrom({}, { g: { p: 1 } }, { g: { p: 0.5, q: 0.5 } }),
-  )
-  .map(([backends, endpoints]) =>
-    deploy(
-      "app",
-      Object.fromEntries(Object.entries(backends).map(([tag, [values, digest]]) => [tag, appBackend(values, digest)])),
-      Object.fromEntries(Object.entries(endpoints).map(([tag, shares]) => [tag, appEndpoint(shares as never)])),
-    ),
-  );
-const call = fc.oneof(
-  fc.tuple(backend, config).map(([tag, values]) => createBackend(tag, values)),
-  fc.tuple(backend, config).map(([tag, values]) => update(tag, values)),
-  backend.map(restart),
-  fc.tuple(backend, fc.boolean()).map(([tag, force]) => deleteBackend(tag, force)),
-  fc.tuple(endpoint, traffic).map(([tag, shares]) => createEndpoint(tag, shares, { spec: { route: `/${tag}` } })),
-  endpoint.map(deleteEndpoint),
-  fc.tuple(endpoint, traffic).map(([tag, shares]) => setTraffic(tag, shares)),
-  fc.tuple(endpoint, backend, fc.constantFrom(0, 0.5)).map(([tag, of, share]) => shadowTraffic(tag, of, share)),
-  app,
-);
-/** Calls that make replicas come and go. */
-const change = fc.oneof(
-  fc.tuple(backend, config).map(([tag, values]) => update(tag, values)),
-  backend.map(restart),
-);
-type AnyCall = typeof call extends fc.Arbitrary<infer C> ? C : never;
 
 /** What may happen between two calls. */
 const event = fc.oneof(
@@ -88,23 +28,6 @@ const event = fc.oneof(
   { weight: 1, arbitrary: fc.constant({ kind: "crash" } as const) },
 );
 type Event = typeof event extends fc.Arbitrary<infer E> ? E : never;
-
-const newWorld = (): CoreWorld => {
-  const world = new CoreWorld();
-  world.clients = [{ name: "program 1", kind: "program", applied: undefined }];
-  return world;
-};
-
-/** Two backends that serve through two endpoints: from here on most calls mean something. */
-const busyWorld = (): CoreWorld => {
-  const world = newWorld();
-  world.call(createBackend("a", { numReplicas: 3 }));
-  world.call(createBackend("b", { numReplicas: 2, maxUnavailable: 1 }));
-  world.call(createEndpoint("e", { a: 0.5, b: 0.5 }, { spec: { route: "/e" } }));
-  world.call(createEndpoint("f", { a: 1 }, { spec: { route: "/f" }, shadows: { b: 0.1 } }));
-  world.settle();
-  return world;
-};
 
 const happen = (world: CoreWorld, what: Event): void => {
   const actors = world.assignments().map(({ actor }) => actor);
@@ -147,11 +70,7 @@ const play = (world: CoreWorld, events: readonly Event[]): void => {
   }
 };
 
-const tagsOf = (it: AnyCall): Set<string> => {
-  if (it.kind === "deploy") return new Set(["p", "q", "g"]);
-  const shares = "traffic" in it ? Object.keys(it.traffic) : [];
-  return new Set([it.tag, ...shares, ...("backend" in it ? [it.backend] : [])]);
-};
+const wantedOf = (world: CoreWorld, record: BackendRecord) => targetReplicas(record, world.view.config(record.tag));
 
 describe("every history", () => {
   test("comes to rest with exactly the wanted replicas, each as wanted, and every goal settled", () => {
@@ -162,7 +81,7 @@ describe("every history", () => {
         world.settle(200_000);
         for (const record of world.view.all("backend")) {
           const replicas = world.replicas(record.tag);
-          expect(replicas).toHaveLength(world.view.config(record.tag).numReplicas);
+          expect(replicas).toHaveLength(wantedOf(world, record));
           for (const { phase, health, assignment, appliedRevision } of replicas) {
             const { rollout } = record;
             expect({ phase, health, rollout: assignment.rollout }).toEqual({
@@ -194,8 +113,8 @@ describe("every history", () => {
           world.decideAll();
           for (const record of world.view.all("backend")) {
             if (world.replicas(record.tag).every(({ actor }) => before.has(actor))) continue;
-            const { numReplicas, maxSurge } = world.view.config(record.tag);
-            expect(world.processes(record.tag)).toBeLessThanOrEqual(numReplicas + maxSurge);
+            const { maxSurge } = world.view.config(record.tag);
+            expect(world.processes(record.tag)).toBeLessThanOrEqual(wantedOf(world, record) + maxSurge);
           }
         }
       }),
@@ -258,51 +177,7 @@ const checkOrderOfGoing = (
   }
 };
 
-describe("every call", () => {
-  test("sent twice with one goal id is made once, whatever others changed in between", () => {
-    const calls = fc.array(call, { minLength: 1, maxLength: 12 });
-    fc.assert(
-      fc.property(calls, fc.nat(), fc.nat(), fc.boolean(), (sequence, first, gap, crashes) => {
-        const at = first % sequence.length;
-        const repeatAt = at + (gap % (sequence.length - at));
-        const run = (repeats: "once" | "twice") => {
-          const world = newWorld();
-          for (const [index, it] of sequence.entries()) {
-            // Refused calls are not repeated: their ids are free, and by then they may be possible.
-            const { outcome } = world.call(it, `c${index}` as GoalId);
-            if (index === at && outcome.kind === "refused") return { wishes: "refused", goals: [] };
-            if (index !== repeatAt || repeats === "once") continue;
-            if (crashes) world.crash();
-            world.call(sequence[at]!, `c${at}` as GoalId);
-          }
-          const goals = Array.from(world.view.all("goal"), ({ id, subject }) => ({ id, subject }));
-          return { wishes: world.wishes(), goals: goals.sort((a, b) => (a.id < b.id ? -1 : 1)) };
-        };
-        expect(run("twice")).toEqual(run("once"));
-      }),
-      { numRuns: 300 },
-    );
-  });
-
-  test("commutes with every call that names other things", () => {
-    fc.assert(
-      fc.property(fc.array(call, { maxLength: 10 }), call, call, (prefix, x, y) => {
-        fc.pre([...tagsOf(x)].every((tag) => !tagsOf(y).has(tag)));
-        const run = (...order: readonly AnyCall[]) => {
-          const world = newWorld();
-          for (const it of prefix) world.call(it);
-          world.settle();
-          const outcomes = order.map((it) => [it, world.call(it).outcome.kind] as const);
-          return { wishes: world.wishes(), x: outcomes.find(([it]) => it === x), y: outcomes.find(([it]) => it === y) };
-        };
-        // A backend cannot go while an endpoint names it: these two name each other through what is saved.
-        fc.pre(!(x.kind === "deleteBackend" || y.kind === "deleteBackend") || x.kind === y.kind);
-        expect(run(x, y)).toEqual(run(y, x));
-      }),
-      { numRuns: 300 },
-    );
-  });
-
+describe("a call", () => {
   test("that scales down ends exactly as many replicas as are too many (defect 8 of the ancestor)", () => {
     const sizes = fc.tuple(fc.integer({ min: 2, max: 8 }), fc.integer({ min: 1, max: 7 }), fc.array(fc.nat(7)));
     fc.assert(

@@ -201,6 +201,7 @@ describe("a goal of an endpoint", () => {
     world.clients = [{ name: "a#1", kind: "replica", applied: world.counter }];
     const { id } = world.call(deleteEndpoint("e"));
     world.decideAll();
+    expect(world.decisions.flatMap((it) => it.publications).at(-1)).toEqual({ tag: "e", closure: undefined });
     expect(world.goal(id).state).toBe("pending");
     world.crash();
     world.now += 1_000;

@@ -38,12 +38,19 @@ describe("a goal id", () => {
   });
 
   test("survives a crash between the save and the answer (defect 4 of the ancestor)", () => {
-    const { id } = world.call(createBackend("a", { numReplicas: 2 }));
+    const names = () => world.assignments().map(({ actor }) => actor);
+    const { id } = world.call(createBackend("a", { numReplicas: 3 }));
+    world.decideAll();
+    // One runs, one starts, of one its agent has not heard.
+    world.actAgent(names()[0]!);
+    world.report(names()[1]!, { state: "starting" });
     world.crash();
-    world.call(createBackend("a", { numReplicas: 2 }), id);
+    world.call(createBackend("a", { numReplicas: 3 }), id);
+    world.decideAll();
+    expect(names()).toEqual(["a#1", "a#2", "a#3"]);
     world.settle();
-    expect(world.replicas("a")).toHaveLength(2);
     expect(world.goal(id).state).toBe("reached");
+    expect(names()).toEqual(["a#1", "a#2", "a#3"]);
   });
 
   test("of one call cannot name another", () => {

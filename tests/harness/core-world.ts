@@ -360,20 +360,16 @@ export class CoreWorld {
     return this.replicas(backend).filter((replica) => replica.phase !== "failed" && replica.phase !== "ended").length;
   }
 
-  /** What is saved about what users asked for: goals and assignments left out, goal ids and counters too. */
+  /** What is saved about what users asked for, and how often things were changed: goals and assignments left out, goal ids too. */
   wishes(): unknown {
-    const backends = Array.from(this.view.all("backend"), ({ tag, code, config, deleting }) => ({
-      tag,
-      code,
-      config,
-      deleting,
-    }));
-    const endpoints = Array.from(this.view.all("endpoint"), ({ tag, spec, traffic, shadows }) => ({
-      tag,
-      spec,
-      traffic,
-      shadows,
-    }));
+    const backends = Array.from(this.view.all("backend"), (record) => {
+      const { tag, code, config, deleting, rollout, configRevision, app } = record;
+      return { tag, code, config, deleting, rollout, configRevision, app };
+    });
+    const endpoints = Array.from(this.view.all("endpoint"), (record) => {
+      const { tag, spec, traffic, shadows, revision, app } = record;
+      return { tag, spec, traffic, shadows, revision, app };
+    });
     const apps = Array.from(this.view.all("app"), ({ name, backends: code, endpoints: routes }) => ({
       tag: name,
       code,
