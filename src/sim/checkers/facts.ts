@@ -17,17 +17,30 @@ interface Parsed {
   readonly value: unknown;
 }
 
+/** The slowest watch and the slowest save of a busy store. */
+const HEARD_MS = 4_000;
+
 export class Facts {
   readonly #store: SimStore;
   readonly #keys: World["keys"];
   readonly #parsed = new Map<string, Parsed>();
+  /** Nodes by their keys: since when they are not registered. */
+  readonly #silentSince = new Map<string, number>();
+  readonly #world: World;
   readonly #lists = new Map<string, readonly unknown[]>();
 
   /** To be made before anybody who asks it about a commit. */
   constructor(world: World) {
+    this.#world = world;
     this.#store = world.store;
     this.#keys = world.keys;
-    world.on("commit", ({ changes }) => {
+    world.on("commit", ({ changes, at }) => {
+      for (const change of changes) {
+        const key = keyOf(change);
+        if (!key.startsWith(this.#keys.nodes)) continue;
+        if (change.kind === "delete") this.#silentSince.set(key, at);
+        else this.#silentSince.delete(key);
+      }
       for (const prefix of this.#lists.keys()) {
         if (changes.some((change) => keyOf(change).startsWith(prefix))) this.#lists.delete(prefix);
       }
@@ -72,6 +85,16 @@ export class Facts {
     return status !== undefined && this.node(status.node)?.incarnation === status.nodeIncarnation ? status : undefined;
   }
 
+  /**
+   * What may have been known when a transaction was decided: the end of a node's registration is heard only with the next look at the
+   * store, and a save takes a while. Nobody could tell such a decision from one that was saved just before.
+   */
+  heardStatus(assignment: Assignment): ActorStatus | undefined {
+    const since = this.#silentSince.get(`${this.#keys.nodes}${assignment.node}`);
+    const isFresh = since !== undefined && this.#world.scheduler.now() - since <= HEARD_MS;
+    return isFresh ? this.status(assignment) : this.countedStatus(assignment);
+  }
+
   backends(): readonly BackendRecord[] {
     return this.#all(this.#keys.backends);
   }
@@ -105,8 +128,8 @@ export class Facts {
   }
 
   /** All starts that its agent grants its configuration have failed. */
-  hasGivenUp(replica: Assignment): boolean {
-    const { failedStarts = 0, startedRevision = 0 } = this.countedStatus(replica) ?? {};
+  hasGivenUp(replica: Assignment, wordOf = (it: Assignment) => this.countedStatus(it)): boolean {
+    const { failedStarts = 0, startedRevision = 0 } = wordOf(replica) ?? {};
     const { spec, configRevision } = replica;
     return spec.kind === "replica" && failedStarts >= spec.config.maxStartAttempts && startedRevision >= configRevision;
   }

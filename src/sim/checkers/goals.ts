@@ -1,11 +1,7 @@
 /**
  * A reached goal was true: at some moment since it was opened its subject was as wanted. For an endpoint: every proxy that is to run has
  * applied the policy, or was gone.
- *
- * The word of a node counts for a moment longer than its registration: that this has ended is heard by the controller only then, and
- * its decision takes a while to be saved. Nobody could tell such a goal from one that was reached just before.
  */
-import type { ActorStatus, Assignment } from "../../model/actor.ts";
 import type { GoalRecord } from "../../model/records.ts";
 import type { RouterSeat } from "../actors/router-seat.ts";
 import { keyOf } from "../store/sim-store.ts";
@@ -13,8 +9,6 @@ import type { World } from "../world.ts";
 import { type Facts, isSameJson } from "./facts.ts";
 
 const NAME = "goals";
-/** The slowest watch and the slowest save of a busy store. */
-const HEARD_MS = 4_000;
 
 interface Watched {
   wasTrue: boolean;
@@ -27,20 +21,11 @@ export const checkGoals = (world: World, facts: Facts): void => {
   /** Backends that had replicas before the present commit: one transaction may end a deletion and begin a creation. */
   let occupied = new Set<string>();
 
-  /** Nodes by name: since when they are not registered. */
-  const silentSince = new Map<string, number>();
-
-  const wordOf = (replica: Assignment): ActorStatus | undefined => {
-    const since = silentSince.get(replica.node);
-    const isFresh = since !== undefined && world.scheduler.now() - since <= HEARD_MS;
-    return isFresh ? facts.status(replica) : facts.countedStatus(replica);
-  };
-
   const isTrue = ({ subject }: GoalRecord): boolean => {
     if (subject.kind === "backend") {
       return subject.until === "gone"
         ? facts.replicasOf(subject.tag).length === 0 || !occupied.has(subject.tag)
-        : facts.isAsWanted(subject.tag, wordOf);
+        : facts.isAsWanted(subject.tag, (replica) => facts.heardStatus(replica));
     }
     if (subject.kind === "instance") return facts.assignments().length === 0;
     return false;
@@ -94,14 +79,7 @@ export const checkGoals = (world: World, facts: Facts): void => {
   };
 
   world.on("applied", ({ seat }) => lookAtRouters([seat]));
-  world.on("commit", ({ changes, before, at }) => {
-    for (const change of changes) {
-      const key = keyOf(change);
-      if (!key.startsWith(world.keys.nodes)) continue;
-      const node = key.slice(world.keys.nodes.length);
-      if (change.kind === "delete") silentSince.set(node, at);
-      else silentSince.delete(node);
-    }
+  world.on("commit", ({ changes, before }) => {
     const opened: string[] = [];
     const reached: GoalRecord[] = [];
     for (const [index, change] of changes.entries()) {

@@ -21,9 +21,9 @@ export const checkSurge = (world: World, facts: Facts): void => {
       const { maxSurge } = facts.config(record);
       const most = record.deleting === undefined ? facts.wantedReplicas(record) + maxSurge : 0;
       const processes = facts.replicasOf(tag).filter((replica) => {
-        const status = facts.countedStatus(replica);
+        const status = facts.heardStatus(replica);
         if (status?.state !== "exited") return true;
-        return replica.intent.kind === "run" && !facts.hasGivenUp(replica);
+        return replica.intent.kind === "run" && !facts.hasGivenUp(replica, (it) => facts.heardStatus(it));
       });
       if (processes.length > most) {
         world.violate(
