@@ -82,6 +82,10 @@ class MemorySocket implements Socket {
     return this.#earlyBytes < MEMORY_SOCKET_BYTES;
   }
 
+  get isOpen(): boolean {
+    return !this.isClosed && !this.#isEnding;
+  }
+
   pause(): void {
     this.#isPaused = true;
   }

@@ -33,6 +33,10 @@ function attach(socket: NetSocket, events: SocketEvents): Socket {
 const portOf = (socket: NetSocket): Socket => ({
   // A write to a socket that has ended is an error event of its own, after `close`: nobody would be there to hear it.
   write: (bytes) => socket.writable && socket.write(bytes),
+  // What the kernel refuses at once (EPIPE) shows here before `close` comes.
+  get isOpen() {
+    return socket.writable;
+  },
   pause: () => void socket.pause(),
   resume: () => void socket.resume(),
   end: () => void socket.end(),

@@ -101,7 +101,9 @@ export const describeTransport = (
     test("end sends what is queued and closes both sides once, without an error", async () => {
       const { client, server } = await pair();
       client.socket.write(Buffer.alloc(500_000, 1));
+      expect(client.socket.isOpen).toBe(true);
       client.socket.end();
+      expect(client.socket.isOpen).toBe(false);
       await waitFor("both are closed", () => client.end.closed.length + server.end.closed.length === 2, DEADLINE_MS);
       expect(server.end.received.reduce((sum, bytes) => sum + bytes.length, 0)).toBe(500_000);
       expect([client.end.closed, server.end.closed]).toEqual([[undefined], [undefined]]);
@@ -113,8 +115,8 @@ export const describeTransport = (
       client.socket.destroy();
       client.socket.destroy();
       await waitFor("both are closed", () => client.end.closed.length + server.end.closed.length === 2, DEADLINE_MS);
-      expect(client.socket.write(Buffer.from("late"))).toBe(false);
-      expect(server.socket.write(Buffer.from("late"))).toBe(false);
+      for (const { socket } of [client, server])
+        expect([socket.write(Buffer.from("late")), socket.isOpen]).toEqual([false, false]);
     });
 
     test("a full buffer says so, and says when it is empty again", async () => {

@@ -65,7 +65,6 @@ export class ReplicaClient implements Candidate, QueryPlace, WireEvents, Watched
   readonly #streams = new StreamTable<OpenQuery>();
   /** Wait for HELLO. */
   readonly #unsent = new Set<OpenQuery>();
-  #lastStreamId = 0;
   readonly #slots: SlotWindow;
   /** This connection takes no new queries: it has said GOAWAY, or its stream ids are used up. */
   #isLeaving = false;
@@ -206,7 +205,7 @@ export class ReplicaClient implements Candidate, QueryPlace, WireEvents, Watched
         const query = this.#streams.get(frame.streamId);
         if (query !== undefined) return this.#onStream(query, frame);
         // Answers to what was cancelled meanwhile are on their way; a stream that never was is not.
-        return frame.streamId <= this.#lastStreamId
+        return frame.streamId <= (this.#connection?.lastStreamId ?? 0)
           ? undefined
           : protocolError(`a frame of stream ${frame.streamId}, which was never opened`);
       }
@@ -216,7 +215,8 @@ export class ReplicaClient implements Candidate, QueryPlace, WireEvents, Watched
   }
 
   onEnd(end: WireEnd): void {
-    const sent = this.#streams.entries().map(([, query]) => query);
+    const sent = this.#streams.entries();
+    const carried = this.#connection?.carriedStreamId ?? 0;
     const unsent = [...this.#unsent];
     // A replica that ends an idle connection has failed nobody; one that said it would go is not there any more.
     const isFailure = end.kind !== "idle" && (end.kind !== "gone" || this.inFlight > 0 || this.#isLeaving);
@@ -225,8 +225,10 @@ export class ReplicaClient implements Candidate, QueryPlace, WireEvents, Watched
       this.#ports.log.warn("replica-connection-lost", { replica: this.entry.replica, ...end });
       this.health.unreachable();
     }
-    for (const query of sent)
-      this.#owner.returned(query, { kind: "lost", failure: lossOf(query.endpoint, this.entry.replica, end) });
+    for (const [streamId, query] of sent) {
+      const failure = lossOf(query.endpoint, this.entry.replica, end);
+      this.#owner.returned(query, streamId > carried && query.canReplay ? NOT_RUN : { kind: "lost", failure });
+    }
     for (const query of unsent) this.#owner.returned(query, NOT_RUN);
     if (this.#isRetired) this.#owner.finished(this);
     else this.#owner.freed();
@@ -244,7 +246,7 @@ export class ReplicaClient implements Candidate, QueryPlace, WireEvents, Watched
   }
 
   #send(query: OpenQuery, connection: WireConnection): void {
-    const streamId = this.#lastStreamId + 1;
+    const streamId = connection.lastStreamId + 1;
     query.timeoutMs = Math.max(0, query.deadline - this.#ports.clock.now());
     query.streamId = streamId;
     query.unreported = 0;
@@ -256,7 +258,7 @@ export class ReplicaClient implements Candidate, QueryPlace, WireEvents, Watched
       return;
     }
     this.#streams.set(streamId, query);
-    this.#lastStreamId = streamId;
+    connection.lastStreamId = streamId;
     if (streamId >= MAX_STREAM_ID) this.#isLeaving = true;
   }
 
@@ -387,7 +389,6 @@ export class ReplicaClient implements Candidate, QueryPlace, WireEvents, Watched
     this.#streams.clear();
     this.#unsent.clear();
     this.inFlight = 0;
-    this.#lastStreamId = 0;
     this.#slots.reset();
     this.#isLeaving = false;
   }

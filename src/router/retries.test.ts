@@ -70,6 +70,22 @@ describe("a replica that is lost", () => {
     expect(other.queries).toEqual([]);
   });
 
+  test.each([
+    ["before the router has looked", () => new Promise<void>((resolve) => setImmediate(resolve))],
+    ["when the router has just seen it", () => new Promise<void>((resolve) => setTimeout(resolve, 1))],
+  ])("gets nothing that runs once only to lose it, when it ends %s", async (_when, turn) => {
+    const [dying, other] = [await lab.replica({ onQuery: answer }), await lab.replica({ onQuery: answer })];
+    lab.publish(endpointOf({ b: backendOf([dying]) }));
+    await lab.ask().outcome;
+    await turn();
+    for (const line of dying.lines) line.destroy();
+    const asked = [lab.ask({ requestId: "1" }), lab.ask({ requestId: "2" })];
+    lab.publish(endpointOf({ b: backendOf([dying, other]) }));
+    const outcomes = await Promise.all(asked.map(({ outcome }) => outcome));
+    expect(outcomes.map(({ failure }) => failure)).toEqual([undefined, undefined]);
+    expect([...idsOf(dying), ...idsOf(other)].sort()).toEqual(["1", "2", "r-1"]);
+  });
+
   test("a query is run again a bounded number of times", async () => {
     const dying = await Promise.all([1, 2, 3, 4, 5, 6].map(() => lab.replica()));
     for (const replica of dying) replica.onQuery = (query) => query.line.destroy();

@@ -41,6 +41,10 @@ export interface WirePorts {
 
 export class WireConnection {
   readonly writer = new FrameWriter();
+  /** Of the newest stream on it; the owner counts. */
+  lastStreamId = 0;
+  /** The newest stream of which anything may have reached the peer. */
+  carriedStreamId = 0;
   readonly #ports: WirePorts;
   readonly #hello: Hello;
   readonly #events: WireEvents;
@@ -100,10 +104,14 @@ export class WireConnection {
   readonly #flush = (): void => {
     this.#willFlush = false;
     if (this.#state === "ended") return;
-    for (const piece of this.writer.take()) {
-      this.#ports.meters.sentBytes.add(piece.length);
+    const pieces = this.writer.take();
+    for (const piece of pieces) {
       this.#socket.write(piece);
+      // Nobody is there any more, and `onEnd` will follow. After a later piece one cannot know what of the first was read.
+      if (piece === pieces[0] && !this.#socket.isOpen) return;
+      this.#ports.meters.sentBytes.add(piece.length);
     }
+    this.carriedStreamId = this.lastStreamId;
   };
 
   #read(bytes: Uint8Array): void {
