@@ -39,7 +39,7 @@ export const FAULTS: readonly Fault[] = [
   {
     name: "kill controller, agent and a proxy",
     weight: 1,
-    strike: (it) => killOne(it, ["controller", "agent", "proxy"]),
+    strike: (it) => killAllButOneProxy(it),
   },
   { name: "pause a replica", weight: 2, strike: (it) => pauseOne(it, "replica") },
   { name: "pause a proxy", weight: 1, strike: (it) => pauseOne(it, "proxy") },
@@ -106,6 +106,17 @@ const killOne = async (victims: Victims, kinds: readonly Kind[]): Promise<void> 
     );
   }
   await Promise.all(deaths);
+};
+
+/** Somebody must be left who starts an agent: while a proxy comes or goes, the others live. */
+const killAllButOneProxy = async (victims: Victims): Promise<void> => {
+  const { processes } = await victims.client.status();
+  const proxies = processes.filter(({ kind }) => kind === "proxy");
+  if (proxies.length < 2 || living(processes, "proxy").length < proxies.length) {
+    victims.say("not now: a proxy is missing");
+    return;
+  }
+  await killOne(victims, ["controller", "agent", "proxy"]);
 };
 
 /** Whoever is paused for long may be killed by those who watch it: that is a kill like any other. */

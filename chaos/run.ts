@@ -132,7 +132,7 @@ const run = async ({ minutes, seed, rate, isJson, say }: Wish): Promise<number> 
   );
   const account = accountOf({ queries: load.queries, kills, noted, deadlineMs: DEADLINE_MS });
   problems.push(...verdictOf(account));
-  await client.shutdown();
+  await client.shutdown().catch((error: unknown) => problems.push(`shutdown: ${error}`));
   await client.close();
   if (isJson) process.stdout.write(`${JSON.stringify({ seed, faults, kills: kills.length, ...account, problems })}\n`);
   else process.stdout.write(`${faults} faults, ${kills.length} kills\n${tableOf(account)}\n`);
@@ -166,7 +166,8 @@ const heal = async (client: Client, load: Load): Promise<readonly string[]> => {
   try {
     await waitFor("everything runs as wanted again", () => isWhole(client), HEAL_MS);
   } catch (error) {
-    return [`${(error as Error).message}: ${JSON.stringify((await client.status()).processes)}`];
+    const seen = await client.status().then(({ processes }) => JSON.stringify(processes), String);
+    return [`${(error as Error).message}: ${seen}`];
   }
   const from = load.queries.length;
   await pause(CALM_MS);
