@@ -72,10 +72,10 @@ class MemorySocket implements Socket {
   isClosed = false;
 
   // ── for who holds it
-  write(bytes: Uint8Array): boolean {
+  write(...pieces: readonly Uint8Array[]): boolean {
     if (this.isClosed || this.#isEnding) return false;
-    // Not `slice`: that of a Buffer is a view.
-    const copy = Buffer.from(bytes);
+    // A copy, and not by `slice`: that of a Buffer is a view.
+    const copy = Buffer.concat(pieces);
     if (this.#peer !== undefined) return this.#peer.#take(copy);
     this.#early.push(copy);
     this.#earlyBytes += copy.length;

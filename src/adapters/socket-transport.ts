@@ -32,7 +32,8 @@ function attach(socket: NetSocket, events: SocketEvents): Socket {
 
 const portOf = (socket: NetSocket): Socket => ({
   // A write to a socket that has ended is an error event of its own, after `close`: nobody would be there to hear it.
-  write: (bytes) => socket.writable && socket.write(bytes),
+  write: (...pieces) =>
+    socket.writable && (pieces.length === 1 ? socket.write(pieces[0]!) : writeTogether(socket, pieces)),
   // What the kernel refuses at once (EPIPE) shows here before `close` comes.
   get isOpen() {
     return socket.writable;
@@ -42,6 +43,15 @@ const portOf = (socket: NetSocket): Socket => ({
   end: () => void socket.end(),
   destroy: () => void socket.destroy(),
 });
+
+/** One system call for all of them, not one each. */
+function writeTogether(socket: NetSocket, pieces: readonly Uint8Array[]): boolean {
+  let hasRoom = true;
+  socket.cork();
+  for (const piece of pieces) hasRoom = socket.write(piece);
+  socket.uncork();
+  return hasRoom;
+}
 
 async function listen(address: Address, accept: (socket: Socket) => SocketEvents): Promise<Listening> {
   const open = () => {

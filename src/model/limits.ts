@@ -202,6 +202,11 @@ export const RESCUE_FORGIVE_MS = 5_000;
 export const MAX_FRAME_BYTES = 1_100_000;
 /** Bytes of a body that may travel before credit: a query refused at the replica can be sent again from memory. */
 export const STREAM_WINDOW_BYTES = 65_536;
+/**
+ * The same once its reader has begun to take it, and nothing can be sent again. With less the processes wait for each other's credit
+ * instead of working; with more a slow reader costs more.
+ */
+export const FLOW_WINDOW_BYTES = 262_144;
 /** The head of a frame: method, URL, headers. */
 export const MAX_FRAME_HEAD_BYTES = 65_535;
 /** A connection between router and replica without a query this long is closed. */

@@ -47,6 +47,8 @@ export type FrameType = (typeof FRAME)[keyof typeof FRAME];
 
 /** Flag: last frame of this direction of the stream. */
 export const FLAG_END = 1;
+/** Flag of DATA: its body is bytes of a longer body, not a value of its own; whoever gets it may give it on in pieces. */
+export const FLAG_BYTES = 2;
 
 export interface Hello {
   readonly protocol: number;

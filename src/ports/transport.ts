@@ -12,8 +12,8 @@ export interface SocketEvents {
 }
 
 export interface Socket {
-  /** Queues bytes; false = above the mark, wait for onDrain before producing more. */
-  write(bytes: Uint8Array): boolean;
+  /** Queues bytes, which leave together; false = above the mark, wait for onDrain before producing more. */
+  write(...pieces: readonly Uint8Array[]): boolean;
   /** false: nothing more can be written. After a `write` of that moment, with nothing queued before: none of its bytes has left. */
   readonly isOpen: boolean;
   pause(): void;

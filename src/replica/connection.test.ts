@@ -202,9 +202,9 @@ test("replies before a handler that blocks the loop do not wait for it", async (
       sockets.listen(address, (socket) =>
         accept({
           ...socket,
-          write: (bytes) => {
+          write: (...pieces) => {
             writes += 1;
-            return socket.write(bytes);
+            return socket.write(...pieces);
           },
         }),
       ),

@@ -31,6 +31,7 @@ import type { Instant, Timer } from "../ports/clock.ts";
 import type { Socket, SocketEvents, Transport } from "../ports/transport.ts";
 import type { Admission, Guest } from "./admission.ts";
 import { Query, type QueryLine, type QueryWorld } from "./query.ts";
+import type { PartStream } from "./streams.ts";
 
 /** The server that accepted it. */
 export interface ConnectionWorld extends QueryWorld {
@@ -129,8 +130,9 @@ export class Connection implements SocketEvents, Guest, QueryLine {
     return fits;
   }
 
-  sendData(streamId: number, body: Uint8Array | undefined, end: FrameEnd): void {
-    this.#writer.data(streamId, body, end);
+  sendData(streamId: number, body: Uint8Array | undefined, end: FrameEnd, parts: PartStream["parts"]): void {
+    if (parts === "bytes") this.#writer.bytes(streamId, body, end);
+    else this.#writer.data(streamId, body, end);
     this.#flushSoon();
   }
 
@@ -296,10 +298,9 @@ export class Connection implements SocketEvents, Guest, QueryLine {
   readonly #flush = (): void => {
     this.#willFlush = false;
     if (this.#state === "closed") return;
-    for (const piece of this.#writer.take()) {
-      if (!this.#socket.write(piece)) this.isBlocked = true;
-      if (this.isBlocked) this.#backlogBytes += piece.length;
-    }
+    const bytes = this.#writer.pendingBytes;
+    if (!this.#socket.write(...this.#writer.take())) this.isBlocked = true;
+    if (this.isBlocked) this.#backlogBytes += bytes;
     // Who does not read its answers gets no more of them to wait for. Streams have stopped long before.
     if (this.#backlogBytes > MAX_WIRE_BACKLOG_BYTES) this.#socket.pause();
   };

@@ -28,7 +28,7 @@ import { type BodySource, RequestBody } from "./request-body.ts";
 import { type Reply, replyOfHttp, replyOfValue } from "./results.ts";
 import { IncomingRequest, parseJson, pathOf, type RequestQuery } from "./serve-request.ts";
 import { type ReplySink, StreamReply } from "./stream-reply.ts";
-import { wholeStream } from "./streams.ts";
+import { type PartStream, wholeStream } from "./streams.ts";
 
 /** What all queries of a replica share. */
 export interface QueryWorld {
@@ -44,7 +44,7 @@ export interface QueryLine {
   readonly isBlocked: boolean;
   /** false: the head is too large, nothing was sent. */
   sendReply(streamId: number, head: ReplyHead, body: Uint8Array | undefined, end: FrameEnd): boolean;
-  sendData(streamId: number, body: Uint8Array | undefined, end: FrameEnd): void;
+  sendData(streamId: number, body: Uint8Array | undefined, end: FrameEnd, parts: PartStream["parts"]): void;
   sendFailure(streamId: number, failure: WireFailure): void;
   sendCredit(streamId: number, bytes: number): void;
   endOfTurn(callback: () => void): void;
@@ -172,8 +172,8 @@ export class Query implements QueryFacts, RequestQuery, BodySource, ReplySink {
     if (end === END) this.#end(outcomeOf(this.#status), undefined);
   }
 
-  sendData(body: Uint8Array | undefined, end: FrameEnd): void {
-    this.#line.sendData(this.#streamId, body, end);
+  sendData(body: Uint8Array | undefined, end: FrameEnd, parts: PartStream["parts"]): void {
+    this.#line.sendData(this.#streamId, body, end, parts);
     if (end === END) this.#end(outcomeOf(this.#status), undefined);
   }
 

@@ -3,7 +3,7 @@
  * taken (model/wire.ts: credit). Nothing that nobody reads is asked for.
  */
 import { ServeError } from "../base/serve-error.ts";
-import { MAX_BODY_BYTES, STREAM_WINDOW_BYTES } from "../model/limits.ts";
+import { FLOW_WINDOW_BYTES, MAX_BODY_BYTES, STREAM_WINDOW_BYTES } from "../model/limits.ts";
 
 export interface BodySource {
   /** The sender may send that many more bytes; 0: nothing has come yet, and the handler waits for it. */
@@ -24,7 +24,9 @@ export class RequestBody {
   #isComplete: boolean;
   #failure: unknown;
   /** What the sender may still send. */
-  #window: number;
+  #allowed: number;
+  /** What may be on its way. */
+  #window = STREAM_WINDOW_BYTES;
   /** Used up and not told to the sender. */
   #unreported = 0;
   #wake: (() => void) | undefined;
@@ -35,7 +37,7 @@ export class RequestBody {
     this.#source = source;
     this.#parts = first.length === 0 ? [] : [first];
     this.#isComplete = rest === "complete";
-    this.#window = STREAM_WINDOW_BYTES - first.length;
+    this.#allowed = STREAM_WINDOW_BYTES - first.length;
     this.#hasBegun = first.length > 0;
   }
 
@@ -51,8 +53,8 @@ export class RequestBody {
 
   /** false: more than was allowed. */
   add(part: Uint8Array, rest: "complete" | "more"): boolean {
-    this.#window -= part.length;
-    if (this.#window < 0 || this.#isComplete) return false;
+    this.#allowed -= part.length;
+    if (this.#allowed < 0 || this.#isComplete) return false;
     if (part.length > 0) this.#parts.push(part);
     this.#hasBegun = true;
     this.#isComplete = rest === "complete";
@@ -112,10 +114,12 @@ export class RequestBody {
    */
   #used(bytes: number): void {
     this.#unreported += bytes;
-    if (this.#unreported < STREAM_WINDOW_BYTES / 2) return;
-    this.#window += this.#unreported;
-    this.#source.giveCredit(this.#unreported);
+    if (this.#unreported < this.#window / 2) return;
+    const credit = this.#unreported + FLOW_WINDOW_BYTES - this.#window;
+    this.#window = FLOW_WINDOW_BYTES;
     this.#unreported = 0;
+    this.#allowed += credit;
+    this.#source.giveCredit(credit);
   }
 
   #notify(): void {

@@ -6,6 +6,7 @@ import { doorHead, httpHead, methodHead, resultOf, textOf } from "../../tests/ha
 import type { ServeRequest } from "../api/api.ts";
 import { END } from "../core/wire/frame-writer.ts";
 import { encodeValue } from "../core/wire/values.ts";
+import { FLOW_WINDOW_BYTES } from "../model/limits.ts";
 
 const lab = new ReplicaLab();
 afterEach(() => lab.close());
@@ -140,7 +141,7 @@ test("a body that comes in parts is asked for as it is read", async () => {
   await client.send(httpHead({ method: "POST", timeoutMs: 0 })).answer;
   expect(client.creditOf(streamId)).toBe(0);
   reading.resolve();
-  await expect.poll(() => client.creditOf(streamId)).toBe(65_536);
+  await expect.poll(() => client.creditOf(streamId)).toBe(FLOW_WINDOW_BYTES);
   client.writer.data(streamId, part, END);
   client.flush();
   expect(textOf(await answer)).toBe("131072");
@@ -151,7 +152,7 @@ test("arguments that come in parts are put together before the method runs", asy
   const client = await started.connect();
   const body = encodeValue(["x".repeat(100_000)]);
   const { streamId, answer } = client.send(methodHead("length"), { body: body.subarray(0, 65_536), more: true });
-  await expect.poll(() => client.creditOf(streamId)).toBe(65_536);
+  await expect.poll(() => client.creditOf(streamId)).toBe(FLOW_WINDOW_BYTES);
   client.writer.data(streamId, body.subarray(65_536), END);
   client.flush();
   expect(resultOf(await answer)).toBe(100_000);

@@ -13,7 +13,7 @@ import type { PartStream } from "./streams.ts";
 export interface ReplySink {
   readonly clock: Clock;
   sendReply(head: ReplyHead, body: Uint8Array | undefined, end: FrameEnd): void;
-  sendData(body: Uint8Array | undefined, end: FrameEnd): void;
+  sendData(body: Uint8Array | undefined, end: FrameEnd, parts: PartStream["parts"]): void;
   sendFailure(failure: WireFailure): void;
   /** What the reader is told of something that was thrown. */
   failureOf(thrown: unknown): WireFailure;
@@ -103,7 +103,7 @@ export class StreamReply {
     if (this.#state === "headless") this.#hold(this.#stream.headFor(undefined));
     if (ending !== undefined) await this.#sendCut(ending);
     if (this.#isOver()) return;
-    if (this.#held === undefined) this.#sink.sendData(undefined, END);
+    if (this.#held === undefined) this.#sink.sendData(undefined, END, parts);
     else this.#release(END);
     this.#state = "over";
   }
@@ -140,7 +140,7 @@ export class StreamReply {
       return;
     }
     this.#release(MORE);
-    this.#sink.sendData(bytes, MORE);
+    this.#sink.sendData(bytes, MORE, this.#stream.parts);
   }
 
   #hold(head: ReplyHead): void {
@@ -164,7 +164,7 @@ export class StreamReply {
     this.#state = "over";
     this.#stopSteps();
     if (inBand === undefined) this.#sink.sendFailure(failure);
-    else this.#sink.sendData(inBand(failure), END);
+    else this.#sink.sendData(inBand(failure), END, "bytes");
   }
 
   #stopSteps(): void {

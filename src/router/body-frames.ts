@@ -59,7 +59,7 @@ function sendMore(query: OpenQuery, credit: number, connection: WireConnection):
   query.bodyAllowed = Math.min(body.length, query.bodyAllowed + credit);
   while (query.bodySent < query.bodyAllowed) {
     const until = Math.min(query.bodyAllowed, query.bodySent + STREAM_WINDOW_BYTES);
-    connection.writer.data(query.streamId, body.subarray(query.bodySent, until), until === body.length ? END : MORE);
+    connection.writer.bytes(query.streamId, body.subarray(query.bodySent, until), until === body.length ? END : MORE);
     query.bodySent = until;
   }
   connection.flushSoon();
@@ -72,7 +72,7 @@ function sendUpload(query: OpenQuery, upload: StreamedBody, connection: WireConn
     if (part === undefined && !upload.isTaken) return;
     query.uploadEnded = upload.isTaken;
     query.bodySent += part?.length ?? 0;
-    connection.writer.data(query.streamId, part, query.uploadEnded ? END : MORE);
+    connection.writer.bytes(query.streamId, part, query.uploadEnded ? END : MORE);
     connection.flushSoon();
   }
 }

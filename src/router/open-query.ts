@@ -5,6 +5,7 @@
  */
 import { messageOf } from "../base/serve-error.ts";
 import type { QueryStamp } from "../core/wire/heads.ts";
+import { STREAM_WINDOW_BYTES } from "../model/limits.ts";
 import type { ReplyHead, WireFailure } from "../model/wire.ts";
 import type { WheelEntry } from "./deadline-wheel.ts";
 import type { Part, ReplySink, RouterQuery, SentQuery } from "./query-types.ts";
@@ -65,7 +66,9 @@ export class OpenQuery implements SentQuery, WheelEntry<OpenQuery>, QueryStamp {
   readonly upload: StreamedBody | undefined;
   /** The end of `upload` was sent on this stream. */
   uploadEnded = false;
-  /** Bytes of the answer that were used up and not yet told to the replica. */
+  /** Bytes of the answer that may be on their way. */
+  window = STREAM_WINDOW_BYTES;
+  /** Bytes of it that were used up and not yet told to the replica. */
   unreported = 0;
   wheelNext: OpenQuery | undefined = undefined;
   wheelPrevious: OpenQuery | undefined = undefined;

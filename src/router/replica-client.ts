@@ -7,7 +7,7 @@ import type { Frame, ProtocolError } from "../core/wire/frames.ts";
 import { isProtocolError, protocolError } from "../core/wire/frames.ts";
 import { decodeCount, decodeFailure, decodeRefuse, decodeReplyHead } from "../core/wire/heads.ts";
 import { StreamTable } from "../core/wire/stream-table.ts";
-import { MAX_STREAM_ID, STREAM_WINDOW_BYTES } from "../model/limits.ts";
+import { FLOW_WINDOW_BYTES, MAX_STREAM_ID, STREAM_WINDOW_BYTES } from "../model/limits.ts";
 import type { ReplicaEntry } from "../model/longpoll.ts";
 import { FLAG_END, FRAME, WIRE_PROTOCOL, type WireFailure } from "../model/wire.ts";
 import type { Log } from "../ports/log.ts";
@@ -167,9 +167,10 @@ export class ReplicaClient implements Candidate, QueryPlace, WireEvents, Watched
   consumed(query: OpenQuery, bytes: number): void {
     query.unreported += bytes;
     // Not each part: half a window keeps the replica sending and halves nothing.
-    if (query.unreported < STREAM_WINDOW_BYTES / 2 || this.#connection === undefined) return;
-    this.#connection.writer.credit(query.streamId, query.unreported);
+    if (query.unreported < query.window / 2 || this.#connection === undefined) return;
+    this.#connection.writer.credit(query.streamId, query.unreported + FLOW_WINDOW_BYTES - query.window);
     this.#connection.flushSoon();
+    query.window = FLOW_WINDOW_BYTES;
     query.unreported = 0;
   }
 
@@ -249,6 +250,7 @@ export class ReplicaClient implements Candidate, QueryPlace, WireEvents, Watched
     const streamId = connection.lastStreamId + 1;
     query.timeoutMs = Math.max(0, query.deadline - this.#ports.clock.now());
     query.streamId = streamId;
+    query.window = STREAM_WINDOW_BYTES;
     query.unreported = 0;
     const isWritten = sendQuery(query, connection);
     connection.flushSoon();

@@ -104,13 +104,11 @@ export class WireConnection {
   readonly #flush = (): void => {
     this.#willFlush = false;
     if (this.#state === "ended") return;
-    const pieces = this.writer.take();
-    for (const piece of pieces) {
-      this.#socket.write(piece);
-      // Nobody is there any more, and `onEnd` will follow. After a later piece one cannot know what of the first was read.
-      if (piece === pieces[0] && !this.#socket.isOpen) return;
-      this.#ports.meters.sentBytes.add(piece.length);
-    }
+    const bytes = this.writer.pendingBytes;
+    this.#socket.write(...this.writer.take());
+    // Nobody is there any more, and `onEnd` will follow.
+    if (!this.#socket.isOpen) return;
+    this.#ports.meters.sentBytes.add(bytes);
     this.carriedStreamId = this.lastStreamId;
   };
 

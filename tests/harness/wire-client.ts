@@ -140,7 +140,7 @@ export class WireClient {
   }
 
   flush(): void {
-    for (const piece of this.writer.take()) this.#socket.write(piece);
+    this.#socket.write(...this.writer.take());
   }
 
   /** Reads nothing until `resume`. */

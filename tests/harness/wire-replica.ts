@@ -138,7 +138,7 @@ export class WireLine {
   }
 
   flush(): void {
-    for (const piece of this.writer.take()) this.#socket.write(piece);
+    this.#socket.write(...this.writer.take());
   }
 
   slot(): void {

@@ -5,6 +5,7 @@
  */
 import { MAX_FRAME_BYTES, MAX_FRAME_HEAD_BYTES } from "../../model/limits.ts";
 import {
+  FLAG_BYTES,
   FLAG_END,
   FRAME,
   FRAME_HEAD_BYTES,
@@ -90,9 +91,15 @@ export class FrameWriter {
     return this.#close(mark, FRAME.REPLY, end, streamId, body);
   }
 
-  /** At most MAX_DATA_BYTES at a time. */
+  /** Arrives as it is, in one piece. At most MAX_DATA_BYTES at a time. */
   data(streamId: number, body: Uint8Array | undefined, end: FrameEnd): void {
     this.#close(this.#open(), FRAME.DATA, end, streamId, body);
+  }
+
+  /** Bytes of a longer body: what is large may arrive in pieces. At most MAX_DATA_BYTES at a time. */
+  bytes(streamId: number, body: Uint8Array | undefined, end: FrameEnd): void {
+    const isLarge = body !== undefined && body.length > COPIED_BODY_BYTES;
+    this.#close(this.#open(), FRAME.DATA, isLarge ? end | FLAG_BYTES : end, streamId, body);
   }
 
   /** Long messages and details are cut by `writeFailure`, so that a failure always fits. */

@@ -1,7 +1,15 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { MAX_FRAME_BYTES, MAX_FRAME_HEAD_BYTES } from "../../model/limits.ts";
-import { FLAG_END, FRAME, type Hello, type QueryHead, type ReplyHead, type WireFailure } from "../../model/wire.ts";
+import {
+  FLAG_BYTES,
+  FLAG_END,
+  FRAME,
+  type Hello,
+  type QueryHead,
+  type ReplyHead,
+  type WireFailure,
+} from "../../model/wire.ts";
 import { END, FrameWriter, MAX_DATA_BYTES, MORE } from "./frame-writer.ts";
 import { type Frame, FrameDecoder, isProtocolError } from "./frames.ts";
 import { decodeCount, decodeFailure, decodeHello, decodeQueryHead, decodeRefuse, decodeReplyHead } from "./heads.ts";
@@ -93,6 +101,10 @@ const steps: fc.Arbitrary<Step> = fc.oneof(
     write: (w: FrameWriter) => w.data(id, bytes, flags),
     read: step(FRAME.DATA, flags, id, undefined, bytes),
   })),
+  fc.tuple(streamId, body, end).map(([id, bytes, flags]) => ({
+    write: (w: FrameWriter) => w.bytes(id, bytes, flags),
+    read: step(FRAME.DATA, flags, id, undefined, bytes),
+  })),
   fc.tuple(streamId, failure).map(([id, head]) => ({
     write: (w: FrameWriter) => w.fail(id, head),
     read: step(FRAME.FAIL, FLAG_END, id, head, undefined),
@@ -138,16 +150,21 @@ function headOf(frame: Frame): unknown {
   }
 }
 
-/** Pushes the bytes in pieces of these sizes, over and over. */
+/** Pushes the bytes in pieces of these sizes, over and over. What comes of one frame in pieces is put together. */
 function readAll(bytes: Uint8Array, sizes: readonly number[]) {
   const decoder = new FrameDecoder();
   const frames: unknown[] = [];
+  let pieces: Frame[] = [];
   let problem: ReturnType<FrameDecoder["push"]>;
   let at = 0;
   for (let turn = 0; at < bytes.length; turn += 1) {
     const size = sizes[turn % sizes.length]!;
     problem = decoder.push(bytes.slice(at, at + size), (frame) => {
-      frames.push({ ...frame, head: headOf(frame), body: Uint8Array.from(frame.body) });
+      pieces.push(frame);
+      if ((frame.flags & FLAG_BYTES) !== 0 && decoder.pendingBytes > 0) return;
+      const body = Uint8Array.from(Buffer.concat(pieces.map((piece) => piece.body)));
+      frames.push({ ...frame, flags: frame.flags & FLAG_END, head: headOf(frame), body });
+      pieces = [];
     });
     at += size;
   }
@@ -254,6 +271,29 @@ describe("frames", () => {
     expect(problem?.reason).toBe("a frame of the unknown type 77");
     expect(decoder.push(good, (frame) => seen.push(frame.type))).toBe(problem);
     expect(seen).toStrictEqual([FRAME.PING]);
+  });
+
+  test("large bytes are given on as they come, without a copy, and only the last of them ends the body; a value waits", () => {
+    const body = Buffer.alloc(50_000, 7);
+    const all = bytesOf((writer) => {
+      writer.bytes(1, body, END);
+      writer.data(2, body, END);
+    });
+    const seen: Frame[] = [];
+    const decoder = new FrameDecoder();
+    for (let at = 0; at < all.length; at += 20_000) {
+      decoder.push(all.subarray(at, at + 20_000), (frame) => seen.push(frame));
+    }
+    expect(seen.map(({ streamId, flags, body }) => [streamId, flags & FLAG_END, body.length])).toStrictEqual([
+      ...[
+        [1, 0, 19_988],
+        [1, 0, 20_000],
+        [1, FLAG_END, 10_012],
+      ],
+      ...[[2, FLAG_END, 50_000]],
+    ]);
+    expect(seen.map(({ body }) => body.buffer === all.buffer)).toStrictEqual([true, true, true, false]);
+    expect(decoder.pendingBytes).toBe(0);
   });
 
   test("impossible lengths are refused with a sentence", () => {

@@ -11,11 +11,12 @@
  *
  * Bodies. A body of up to STREAM_WINDOW_BYTES goes in its QUERY or REPLY frame. Of a longer one the first STREAM_WINDOW_BYTES go
  * there without END, the rest in DATA frames as far as the receiver's CREDIT allows, the last with END. A receiver that takes a body
- * gives credit for what it has used up, so at most a window of each stream lies in between.
+ * gives credit for what it has used up, so at most a window of each stream lies in between: STREAM_WINDOW_BYTES until it has begun,
+ * FLOW_WINDOW_BYTES from then on.
  */
 
 import { MAX_FRAME_BYTES } from "../../model/limits.ts";
-import { FRAME, FRAME_HEAD_BYTES, type FrameType } from "../../model/wire.ts";
+import { FLAG_BYTES, FLAG_END, FRAME, FRAME_HEAD_BYTES, type FrameType } from "../../model/wire.ts";
 
 /** Why a peer's bytes are not what the protocol allows; completes "the peer sent …". The connection cannot go on. */
 export interface ProtocolError {
@@ -44,11 +45,18 @@ const MIN_LENGTH = FRAME_HEAD_BYTES - 4;
 /** WEBSOCKET is reserved: nobody may send it yet. */
 const KNOWN_TYPES: ReadonlySet<number> = new Set(Object.values(FRAME).filter((type) => type !== FRAME.WEBSOCKET));
 
-/** Cuts a byte stream into frames. Holds at most one incomplete frame. */
+/**
+ * Cuts a byte stream into frames. Holds at most one incomplete frame; one with FLAG_BYTES it does not even hold, but gives what is there
+ * as a frame, and what comes later as further ones.
+ */
 export class FrameDecoder {
   /** The beginning of a frame; its memory is as large as the frame once the length is known. */
   #partial: Uint8Array | undefined;
   #partialBytes = 0;
+  /** Of a frame that is given on in pieces: what has not come yet, and how it began. */
+  #restBytes = 0;
+  #restFlags = 0;
+  #restStreamId = 0;
   #error: ProtocolError | undefined;
 
   /**
@@ -60,9 +68,18 @@ export class FrameDecoder {
     let position = this.#partial === undefined ? 0 : this.#complete(bytes, onFrame);
     while (this.#error === undefined && position < bytes.length) {
       const available = bytes.length - position;
+      if (this.#restBytes > 0) {
+        position = this.#giveOn(bytes, position, onFrame);
+        continue;
+      }
       const length = available >= 4 ? this.#frameBytes(bytes, position) : undefined;
       if (this.#error !== undefined) break;
       if (length === undefined || length > available) {
+        if (available >= FRAME_HEAD_BYTES && isInPieces(bytes, position)) {
+          this.#begin(bytes, position, length!);
+          position += FRAME_HEAD_BYTES;
+          continue;
+        }
         this.#keep(bytes, position, length ?? FRAME_HEAD_BYTES);
         break;
       }
@@ -74,7 +91,7 @@ export class FrameDecoder {
 
   /** Bytes of a frame that has begun; an end of the connection now cuts it. */
   get pendingBytes(): number {
-    return this.#partialBytes;
+    return this.#partialBytes + this.#restBytes;
   }
 
   /** The whole size of the frame that begins at `start`. */
@@ -104,8 +121,23 @@ export class FrameDecoder {
     });
   }
 
+  #begin(bytes: Uint8Array, start: number, length: number): void {
+    this.#restBytes = length - FRAME_HEAD_BYTES;
+    this.#restFlags = bytes[start + 5]!;
+    this.#restStreamId = uint32(bytes, start + 8);
+  }
+
+  /** Answers where the next frame begins. */
+  #giveOn(bytes: Uint8Array, start: number, onFrame: (frame: Frame) => void): number {
+    const end = Math.min(bytes.length, start + this.#restBytes);
+    this.#restBytes -= end - start;
+    const flags = this.#restBytes === 0 ? this.#restFlags : this.#restFlags & ~FLAG_END;
+    onFrame({ type: FRAME.DATA, flags, streamId: this.#restStreamId, head: EMPTY, body: viewOf(bytes, start, end) });
+    return end;
+  }
+
   #keep(bytes: Uint8Array, start: number, capacity: number): void {
-    this.#partial = new Uint8Array(capacity);
+    this.#partial = memory(capacity);
     this.#partial.set(bytes.subarray(start));
     this.#partialBytes = bytes.length - start;
   }
@@ -119,8 +151,16 @@ export class FrameDecoder {
     }
     const length = this.#frameBytes(this.#partial!, 0);
     if (length === undefined) return position;
+    position = this.#append(bytes, position, FRAME_HEAD_BYTES);
+    if (this.#partialBytes < FRAME_HEAD_BYTES) return position;
+    if (this.#partialBytes === FRAME_HEAD_BYTES && length > FRAME_HEAD_BYTES && isInPieces(this.#partial!, 0)) {
+      this.#begin(this.#partial!, 0, length);
+      this.#partial = undefined;
+      this.#partialBytes = 0;
+      return position;
+    }
     if (this.#partial!.length !== length) {
-      const whole = new Uint8Array(length);
+      const whole = memory(length);
       whole.set(this.#partial!.subarray(0, this.#partialBytes));
       this.#partial = whole;
     }
@@ -135,6 +175,7 @@ export class FrameDecoder {
 
   #append(bytes: Uint8Array, position: number, upTo: number): number {
     const count = Math.min(upTo - this.#partialBytes, bytes.length - position);
+    if (count <= 0) return position;
     this.#partial!.set(bytes.subarray(position, position + count), this.#partialBytes);
     this.#partialBytes += count;
     return position + count;
@@ -148,6 +189,15 @@ export class FrameDecoder {
 
 const uint32 = (bytes: Uint8Array, at: number): number =>
   (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0;
+
+const isInPieces = (bytes: Uint8Array, start: number): boolean =>
+  bytes[start + 4] === FRAME.DATA &&
+  (bytes[start + 5]! & FLAG_BYTES) !== 0 &&
+  bytes[start + 6] === 0 &&
+  bytes[start + 7] === 0;
+
+/** Not zeroed: it is given to nobody before it is full. */
+const memory = (bytes: number): Uint8Array => new Uint8Array(Buffer.allocUnsafeSlow(bytes).buffer);
 
 /** Not `subarray`, which makes a Buffer of a Buffer and takes twice as long. */
 const viewOf = (bytes: Uint8Array, start: number, end: number): Uint8Array =>
