@@ -274,6 +274,24 @@ describe("the long poll", () => {
     await expect(next).rejects.toMatchObject({ code: "not-leading" });
   });
 
+  test("keeps an endpoint's withdrawal in mind while routers learn of it, also when it comes and goes again meanwhile", async () => {
+    await lab.startAgent();
+    const controller = await lab.lead();
+    await lab.settle(controller, createBackend("b"));
+    await lab.settle(controller, createEndpoint("e", { b: 1 }));
+    const first = await controller.poll(poll("p"), never);
+    const waiting = controller.poll(poll("p", first.kind === "news" ? first.snapshot : NO_SNAPSHOT), never);
+    await lab.submit(controller, deleteEndpoint("e"));
+    expect(await waiting).toMatchObject({ kind: "news", removed: ["e"] });
+    const [, again] = await Promise.all([
+      lab.submit(controller, createEndpoint("e", { b: 1 })),
+      lab.submit(controller, deleteEndpoint("e")),
+    ]);
+    // A program is waited for a moment only, and named then: it has not said that it knows.
+    const goal = await controller.waitForGoal(again.id, DEADLINE_MS, never);
+    expect(goal).toEqual({ id: again.id, state: "reached", laggards: ["p"] });
+  });
+
   test("of a new life says nothing of a silent node's backends for a while, and everything when the node speaks", async () => {
     const agent = await lab.startAgent();
     const first = await lab.lead();

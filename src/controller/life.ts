@@ -248,10 +248,14 @@ export class Life {
     if (fact.kind === "endpoint" && fact.after === undefined) this.host.release(fact.id as EndpointTag);
     if (fact.kind !== "goal" || fact.after === undefined || fact.after.state === "pending") return;
     const { subject } = fact.after;
-    if (subject.kind === "endpoint" && this.view.endpoint(subject.tag) === undefined) {
-      this.memory.published.delete(subject.tag);
-    }
+    if (subject.kind === "endpoint" && fact.after.state === "reached") this.#forgetWithdrawn(subject.tag);
     this.waits.settled(fact.after.id);
+  }
+
+  /** All routers know that it is gone, and nobody waits for more. */
+  #forgetWithdrawn(tag: EndpointTag): void {
+    if (this.view.endpoint(tag) !== undefined || this.view.pendingGoalsOf(`endpoint/${tag}`).size > 0) return;
+    this.memory.published.delete(tag);
   }
 
   #countSettled(fact: Change["fact"], before: unknown): void {
