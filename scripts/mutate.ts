@@ -7,6 +7,7 @@ import { type SpawnOptions, spawn } from "node:child_process";
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
 import { MUTANTS, type Mutant, mutated } from "./mutants.ts";
 
 /** Where decisions are proven: the pure core, long poll, controller on a real store, and the simulator. */
@@ -23,14 +24,29 @@ interface Report {
   }[];
 }
 
+const USAGE = `usage: npm run mutate [-- [--list] [words of a mutant's name]]
+
+  --list  names the mutants and plants none
+
+  npm run mutate             plants every one; 3 minutes or more
+  npm run mutate -- fence    plants those whose name holds the word
+
+Exit status: 0 each was caught, 1 one survived, 2 usage.
+`;
+
 const main = async (args: readonly string[]): Promise<number> => {
-  if (args.includes("--help") || args.includes("-h")) {
-    console.log("usage: npm run mutate [-- [--list] [words of a mutant's name]]");
+  const asked = readOptions(args);
+  if (typeof asked === "string") {
+    console.error(`${asked}\n\n${USAGE}`);
+    return 2;
+  }
+  if (asked.values.help === true) {
+    console.log(USAGE);
     return 0;
   }
-  const wanted = args.filter((arg) => !arg.startsWith("--")).join(" ");
+  const wanted = asked.positionals.join(" ");
   const mutants = MUTANTS.filter(({ name }) => name.includes(wanted));
-  if (args.includes("--list")) {
+  if (asked.values.list === true) {
     for (const { name, harm } of mutants) console.log(`${name}: ${harm}`);
     return 0;
   }
@@ -43,6 +59,15 @@ const main = async (args: readonly string[]): Promise<number> => {
   for (const name of COPIED) cpSync(name, join(copy, name), { recursive: true });
   symlinkSync(resolve("node_modules"), join(copy, "node_modules"));
   return plantAll(copy, mutants);
+};
+
+const readOptions = (args: readonly string[]) => {
+  try {
+    const options = { list: { type: "boolean" }, help: { type: "boolean", short: "h" } } as const;
+    return parseArgs({ args: [...args], allowPositionals: true, options });
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
 };
 
 const plantAll = async (copy: string, mutants: readonly Mutant[]): Promise<number> => {

@@ -1,8 +1,7 @@
 /**
- * `npm run sim -- --seed N --minutes M`: so many virtual minutes of random calls and faults. Prints how it goes, and at the end
- * `trace hash <hex>`: equal for equal seeds. A violation prints the checker, the virtual time, the last events and the command that
- * replays it, and ends with status 1. `--verbose` prints every event.
- * `--scenario NAME --kill controller,agent --at 20,41` plays a scenario with crashes at these moments instead.
+ * `npm run sim`: so many virtual minutes of random calls and faults, or one scenario with crashes at chosen moments. Prints how it goes,
+ * and at the end `trace hash <hex>`: equal for equal seeds. A violation prints the checker, the virtual time, the last events and the
+ * command that replays it, and ends with status 1.
  */
 import { parseArgs } from "node:util";
 import { runScenario, runSwarm, SCENARIOS } from "../sim/sim.ts";
@@ -15,10 +14,42 @@ const KILLABLE = ["controller", "agent", "proxy", "replica"] as const;
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
 
+const USAGE = `usage: npm run sim -- [--seed S] [--minutes M] [--verbose]
+       npm run sim -- --scenario NAME [--kill KINDS] [--at MOMENTS] [--seed S] [--verbose]
+
+The real controller, agents and routers on a virtual clock, with random calls and faults drawn from the seed.
+
+  --seed S         draws the same run again (default: a new one, printed)
+  --minutes M      virtual minutes (default ${DEFAULT_MINUTES})
+  --scenario NAME  plays one scenario instead; a wrong name lists them
+  --kill KINDS     who crashes in it: ${KILLABLE.join(",")} (default controller)
+  --at MOMENTS     at which moments, two for each effect of theirs, before it and after it: 20,41
+  --verbose        every event
+
+  npm run sim -- --seed 7 --minutes 2
+
+Exit status: 0 nothing was violated, 1 something was, 2 usage.
+`;
+
+const readOptions = () => {
+  try {
+    const flags = { verbose: { type: "boolean" }, help: { type: "boolean", short: "h" } } as const;
+    return parseArgs({ options: { seed: TEXT, minutes: TEXT, scenario: TEXT, kill: TEXT, at: TEXT, ...flags } }).values;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+};
+
 const main = async (): Promise<number> => {
-  const { values } = parseArgs({
-    options: { seed: TEXT, minutes: TEXT, scenario: TEXT, kill: TEXT, at: TEXT, verbose: { type: "boolean" } },
-  });
+  const values = readOptions();
+  if (typeof values === "string") {
+    process.stderr.write(`${values}\n\n${USAGE}`);
+    return 2;
+  }
+  if (values.help === true) {
+    process.stdout.write(USAGE);
+    return 0;
+  }
   const seed = values.seed ?? String(Math.floor(Math.random() * 1e9));
   const listen = values.verbose === true ? { onLine: print } : {};
   if (values.scenario !== undefined) {
@@ -53,6 +84,10 @@ const playScenario = async ({ name, seed, crashes, at, listen }: Play): Promise<
     return 2;
   }
   const crashAt = at === "" ? [] : at.split(",").map(Number);
+  if (!crashAt.every((moment) => Number.isInteger(moment) && moment >= 0)) {
+    print(`--at must be whole numbers with commas between them, got ${at}.`);
+    return 2;
+  }
   const result = await runScenario({ seed, name, scenario, crashes, crashAt, ...listen });
   for (const outcome of result.outcomes) print(outcome);
   printViolation(
