@@ -66,12 +66,13 @@ const foldBackend = (backends: Map<string, ExpectedBackend>, call: Call, { prove
   }
 };
 
-/** `numReplicas` and `autoscaling` take each other's place. */
+/** `numReplicas` and `autoscaling` take each other's place; of resources each counts for itself. */
 const updated = (before: BackendConfigInput, update: BackendConfigInput): BackendConfigInput => {
   const { numReplicas, autoscaling, ...others } = before;
+  const resources = { ...before.resources, ...update.resources };
   if (update.autoscaling !== undefined)
-    return { ...others, ...update, autoscaling: { ...autoscaling, ...update.autoscaling } };
-  return { ...others, ...(update.numReplicas === undefined ? { numReplicas, autoscaling } : {}), ...update };
+    return { ...others, ...update, resources, autoscaling: { ...autoscaling, ...update.autoscaling } };
+  return { ...others, ...(update.numReplicas === undefined ? { numReplicas, autoscaling } : {}), ...update, resources };
 };
 
 /** What never ran may be created as something else. */

@@ -1,5 +1,6 @@
 /** What is assigned to a node never needs more than the node has: looked at whenever one more replica is assigned. */
 import type { Assignment } from "../../model/actor.ts";
+import type { Resources } from "../../model/backend-config.ts";
 import { keyOf } from "../store/sim-store.ts";
 import type { World } from "../world.ts";
 import type { Facts } from "./facts.ts";
@@ -10,9 +11,11 @@ export const checkRoom = (world: World, facts: Facts): void => {
       if (change.kind !== "put" || before[index] !== undefined || !keyOf(change).startsWith(world.keys.assigns))
         continue;
       const { node, actor } = JSON.parse(change.entry.value) as Assignment;
-      const free = freeCpu(facts, node);
-      if (free < 0)
-        world.violate("room", `${actor} was assigned to ${node}, which is over its cpus by ${-free / 1_000}`);
+      const free = freeOn(facts, node);
+      for (const what of ["millicpu", "memoryBytes"] as const) {
+        if (free[what] < 0)
+          world.violate("room", `${actor} was assigned to ${node}, over its ${what} by ${-free[what]}`);
+      }
     }
   });
 };
@@ -26,22 +29,34 @@ export const hasRoomFor = (
 ): boolean => {
   const record = facts.backend(tag);
   const config = version === "newest" ? record?.config : record?.proven?.config;
-  const needs =
-    record === undefined || config === undefined ? 0 : milli(facts.config({ ...record, config }).resources.cpu);
-  return needs === 0 || world.nodes.some(({ name }) => facts.node(name) !== undefined && freeCpu(facts, name) >= needs);
+  if (record === undefined || config === undefined) return true;
+  const needs = usageOf(facts.config({ ...record, config }).resources);
+  if (needs.millicpu === 0 && needs.memoryBytes === 0) return true;
+  return world.nodes.some(({ name }) => facts.node(name) !== undefined && fits(needs, freeOn(facts, name)));
 };
 
-const freeCpu = (facts: Facts, node: string): number =>
-  facts
+/** Whole numbers, so that sums are exact. */
+interface Usage {
+  readonly millicpu: number;
+  readonly memoryBytes: number;
+}
+
+const usageOf = ({ cpu, memoryBytes }: Resources): Usage => ({ millicpu: Math.round(cpu * 1_000), memoryBytes });
+
+const fits = (needs: Usage, free: Usage): boolean =>
+  (needs.millicpu === 0 || needs.millicpu <= free.millicpu) &&
+  (needs.memoryBytes === 0 || needs.memoryBytes <= free.memoryBytes);
+
+/** Of a node that is silent nobody knows what it has. */
+const freeOn = (facts: Facts, name: string): Usage => {
+  const node = facts.node(name);
+  const has = node === undefined ? { millicpu: Infinity, memoryBytes: Infinity } : usageOf({ ...node, cpu: node.cpus });
+  return facts
     .assignments()
-    .filter((it) => it.node === node)
-    .reduce(
-      (free, { spec }) => free - (spec.kind === "replica" ? milli(spec.config.resources.cpu) : 0),
-      cpusOf(facts, node),
-    );
-
-/** Of a node that is silent nobody knows. */
-const cpusOf = (facts: Facts, node: string): number => milli(facts.node(node)?.cpus ?? Number.POSITIVE_INFINITY);
-
-/** Thousandths, so that sums are exact. */
-const milli = (cpu: number): number => Math.round(cpu * 1_000);
+    .filter((it) => it.node === name)
+    .reduce((free, { spec }) => {
+      if (spec.kind !== "replica") return free;
+      const used = usageOf(spec.config.resources);
+      return { millicpu: free.millicpu - used.millicpu, memoryBytes: free.memoryBytes - used.memoryBytes };
+    }, has);
+};

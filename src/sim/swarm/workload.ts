@@ -1,5 +1,5 @@
 /** Random calls on a handful of tags, so that they meet: mostly sensible, some refused. What user code does is drawn with them. */
-import type { BackendConfigInput } from "../../model/backend-config.ts";
+import type { BackendConfigInput, Resources } from "../../model/backend-config.ts";
 import type { CodeRef } from "../../model/code-ref.ts";
 import type { EndpointSpec } from "../../model/endpoint.ts";
 import type { AppName, BackendTag, EndpointTag } from "../../model/ids.ts";
@@ -16,6 +16,8 @@ const APP_ENDPOINTS = ["px", "py"] as readonly string[] as readonly EndpointTag[
 const APPS = ["p", "p", "p", "p", "q"] as readonly string[] as readonly AppName[];
 /** Share of calls that are about what apps have. */
 const APP_SHARE = 0.3;
+/** Share of deploys whose file is empty: the end of an app. */
+const EMPTY_SHARE = 0.05;
 const codeOf = (module: string): CodeRef => ({
   kind: "export",
   module: `file:///app/${module}.ts`,
@@ -47,6 +49,7 @@ export const drawCall = (random: SeededRandom): CallBody => {
 };
 
 const drawDeploy = (random: SeededRandom): CallBody => {
+  if (random.chance(EMPTY_SHARE)) return { kind: "deploy", app: random.pick(APPS)!, backends: {}, endpoints: {} };
   const backends = APP_BACKENDS.filter(() => random.chance(0.75));
   const some = backends.length === 0 ? APP_BACKENDS : backends;
   const endpoints = APP_ENDPOINTS.filter(() => random.chance(0.7));
@@ -70,8 +73,14 @@ const drawConfig = (random: SeededRandom): BackendConfigInput => ({
   ...(random.chance(0.2) ? { maxConcurrentQueries: 1 + random.below(50) } : {}),
   ...(random.chance(0.15) ? { gracefulShutdownTimeoutMs: random.below(4_000) } : {}),
   ...(random.chance(0.15) ? { startTimeoutMs: 1_000 + random.below(4_000) } : {}),
-  ...(random.chance(0.15) ? { resources: { cpu: random.pick([0.1, 0.5, 1.5])! } } : {}),
+  ...(random.chance(0.15) ? { resources: drawResources(random) } : {}),
   ...(random.chance(0.3) ? { loopStallLimitMs: 1_000 + random.below(8_000) } : {}),
+});
+
+/** Of 4 cpus and 8 GB a node. */
+const drawResources = (random: SeededRandom): Partial<Resources> => ({
+  ...(random.chance(0.7) ? { cpu: random.pick([0.1, 0.5, 1.5])! } : {}),
+  ...(random.chance(0.6) ? { memoryBytes: random.pick([5e8, 1e9, 3e9])! } : {}),
 });
 
 const drawCount = (random: SeededRandom): BackendConfigInput => {
