@@ -5,7 +5,7 @@
  */
 import type { Call } from "../../model/calls.ts";
 import { GOAL_RESEND_MS } from "../../model/limits.ts";
-import type { BackendRecord, EndpointRecord, GoalRecord } from "../../model/records.ts";
+import type { AppRecord, BackendRecord, EndpointRecord, GoalRecord } from "../../model/records.ts";
 import { type Commit, keyOf } from "../store/sim-store.ts";
 import type { World } from "../world.ts";
 import { type Facts, isSameJson } from "./facts.ts";
@@ -58,6 +58,11 @@ export const checkHistory = (world: World, facts: Facts, callOf: (goalId: string
       const tag = key.slice(keys.endpoints.length);
       const saved = endpointOf(facts.endpoint(tag));
       if (!isSameJson(saved, endpoints.get(tag))) differs(`endpoint ${tag}`, saved, endpoints.get(tag));
+    } else if (key.startsWith(keys.apps)) {
+      const name = key.slice(keys.apps.length);
+      const saved = appOf(facts.apps().find((app) => app.name === name));
+      const wanted = appOf(apps.get(name));
+      if (!isSameJson(saved, wanted)) differs(`app ${name}`, saved, wanted);
     }
   };
 
@@ -99,7 +104,8 @@ const checkForgotten = (world: World, text: string | undefined): void => {
 
 const keysOfCall = ({ keys }: World, call: Call | undefined): readonly string[] => {
   if (call?.kind === "deploy") {
-    return [...Object.keys(call.backends).map(keys.backend), ...Object.keys(call.endpoints).map(keys.endpoint)];
+    const things = [...Object.keys(call.backends).map(keys.backend), ...Object.keys(call.endpoints).map(keys.endpoint)];
+    return [...things, keys.app(call.app)];
   }
   return call === undefined || !("tag" in call) ? [] : [keys.backend(call.tag), keys.endpoint(call.tag)];
 };
@@ -116,3 +122,12 @@ const backendOf = (record: BackendRecord | undefined): ExpectedBackend | undefin
 
 const endpointOf = (record: EndpointRecord | undefined): ExpectedEndpoint | undefined =>
   record && { spec: record.spec, traffic: record.traffic, shadows: record.shadows, app: record.app };
+
+/** What its file said; what was found out beside it is not the app's. */
+const appOf = (app: Pick<AppRecord, "backends" | "endpoints"> | undefined) =>
+  app && {
+    backends: Object.entries(app.backends)
+      .map(([tag, { code, config }]) => ({ tag, code, config }))
+      .sort((a, b) => (a.tag < b.tag ? -1 : 1)),
+    endpoints: app.endpoints,
+  };
