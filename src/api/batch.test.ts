@@ -50,6 +50,15 @@ describe("a batch starts", () => {
     expect(await Promise.all([first, second])).toEqual([2, 4]);
   });
 
+  test("not at once when its time is longer than a timer of Node's can count", async () => {
+    const { double, batches } = doubler();
+    setBatchOverrides({ maxBatchSize: 2, batchWaitTimeoutMs: 3_000_000_000 });
+    const first = double(1);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(batches).toEqual([]);
+    expect(await Promise.all([first, double(2)])).toEqual([2, 4]);
+  });
+
   test("anew after one has started: the next item begins its own time", async () => {
     const { double, batches } = doubler({ maxBatchSize: 2, batchWaitTimeoutMs: 100 });
     const results = [double(1), double(2), double(3)];

@@ -139,7 +139,8 @@ class Batcher<I, O> {
       const immediate = setImmediate(() => this.flush("timer"));
       this.#stopTimer = () => clearImmediate(immediate);
     } else {
-      const timeout = setTimeout(() => this.flush("timer"), waitMs);
+      // A longer delay would fire at once; this one is for ever, as far as a query is concerned.
+      const timeout = setTimeout(() => this.flush("timer"), Math.min(waitMs, MAX_TIMER_MS));
       this.#stopTimer = () => clearTimeout(timeout);
     }
   }

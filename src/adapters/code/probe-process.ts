@@ -8,6 +8,7 @@ import { ServeError } from "../../base/serve-error.ts";
 import { MAX_PROBE_ANSWER_BYTES } from "../../model/code-limits.ts";
 import { PROBE_ANSWER_FD, PROBE_HELD_FD, type ProbeWork } from "../../model/probe.ts";
 import { notStarted } from "../processes.ts";
+import { createSystemClock } from "../system-clock.ts";
 
 export interface ProbeSetup {
   /** The program's main file. */
@@ -64,7 +65,7 @@ const listen = (
     for (const { reject } of answers) reject(error);
   };
   const late = () => fail(noAnswer(subject, `did not end within ${(timeoutMs ?? 0) / 1_000} s`));
-  const timer = timeoutMs === undefined ? undefined : setTimeout(late, timeoutMs);
+  const timer = timeoutMs === undefined ? undefined : createSystemClock().after(timeoutMs, late);
   const abort = () => fail(signal?.reason);
   signal?.addEventListener("abort", abort);
   let said = 0;
@@ -73,7 +74,7 @@ const listen = (
   child.once("error", (error) => fail(notStarted(subject, error.message)));
   child.once("close", (status, how) => {
     fail(noAnswer(subject, `ended the process (${how ?? `exit ${status}`})`));
-    clearTimeout(timer);
+    timer?.cancel();
     signal?.removeEventListener("abort", abort);
   });
 };

@@ -252,6 +252,11 @@ describe("a probe", () => {
     }
   }, 60_000);
 
+  test("may take longer than a timer of Node's can count", async () => {
+    const folder = code({ "package.json": '{ "type": "module" }', "app.ts": "export default () => 1;" });
+    expect(await look(folder.url("app.ts"), { timeoutMs: 3_000_000_000 })).toMatchObject({ kind: "loaded" });
+  }, 60_000);
+
   test("says what threw after its import had begun it", async () => {
     const folder = code({
       "package.json": '{ "type": "module" }',
