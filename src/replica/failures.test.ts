@@ -191,3 +191,59 @@ test("arguments that are no array are refused", async () => {
   const { failure } = await client.send(methodHead("predict"), { body: encodeValue({ n: 1 }) }).answer;
   expect(failure).toMatchObject({ code: "wire-protocol" });
 });
+
+const cyclic = () => {
+  const cycle: Record<string, unknown> = {};
+  cycle["self"] = cycle;
+  return cycle;
+};
+const endless = (): unknown => ({ toJSON: () => [endless()] });
+const throws = (error: unknown) => () => ({
+  toJSON() {
+    throw error;
+  },
+});
+
+test.each([
+  [
+    "a toJSON that throws",
+    throws(new Error(SECRET)),
+    "a toJSON or a getter of it threw; the replica's log has the reason under the request id",
+  ],
+  [
+    "a toJSON that throws a text of several lines",
+    throws(new RangeError(`${SECRET}\n    at x`)),
+    "a toJSON or a getter of it threw; the replica's log has the reason under the request id",
+  ],
+  [
+    "a toJSON that throws nothing",
+    throws(undefined),
+    "a toJSON or a getter of it threw; the replica's log has the reason under the request id",
+  ],
+  ["a toJSON that returns nothing", () => ({ toJSON() {} }), "JSON has no word for what its toJSON returned"],
+  ["a cycle", cyclic, "it refers to itself"],
+  ["a BigInt", () => ({ rows: [1n] }), "it holds a BigInt, which JSON has no word for"],
+  ["a symbol", () => Symbol(SECRET), "JSON has no word for a symbol"],
+  ["what has no end", endless, "it is nested too deep or too large for JSON"],
+] as const)("over HTTP a result that cannot be sent is one sentence of ours: %s", async (_name, door, why) => {
+  expect(await overHttp(await start(door))).toEqual({
+    status: 500,
+    code: "result-invalid",
+    message: `the handler's result cannot be sent: ${why}. Return JSON values, a string, bytes or a Response.`,
+  });
+});
+
+test("why a result cannot be sent is in the log under the request id, and a handle reads it as it does any other throw", async () => {
+  const started = await start(throws(new Error(SECRET)));
+  await overHttp(started);
+  expect(started.log.lines.filter(({ event }) => event === "handler-failed")).toMatchObject([
+    { level: "error", fields: { requestId: "r-77", error: { cause: { message: SECRET } } } },
+  ]);
+  const failure = await byHandle(started);
+  expect(failure).toMatchObject({ status: 500, code: "handler-failed", message: expect.stringContaining(SECRET) });
+  // And where a handler over HTTP fails by that of another one.
+  const outer = await start(() => {
+    throw new ServeError(failure!.code, failure!.message);
+  });
+  expect(JSON.stringify(await overHttp(outer))).not.toContain(SECRET);
+});
