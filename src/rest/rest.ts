@@ -7,7 +7,7 @@
 import type { Server } from "node:http";
 import swagger from "@fastify/swagger";
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
-import * as z from "zod";
+import type * as z from "zod";
 import { isServeError, ServeError } from "../base/serve-error.ts";
 import type { Action } from "../model/action.ts";
 import type { Call, Goal } from "../model/calls.ts";
@@ -18,6 +18,7 @@ import type { Status } from "../model/status.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import { Complaints } from "./complaints.ts";
+import { liftDefinitions, operationOf } from "./document.ts";
 import { createDoorway, readAway } from "./doorway.ts";
 import { guardSocket, guardTcp } from "./guard.ts";
 import { excerpt, PROBLEM_TYPE, problemOf, schemaError } from "./problems.ts";
@@ -79,7 +80,8 @@ export const createRestServer = async (options: RestOptions): Promise<RestServer
       openapi: "3.1.0",
       info: { title: "maitred", version: options.version, description: "Control of one maitred instance." },
     },
-    transform: ({ schema, url }) => ({ schema: schemaForDocument(schema), url }),
+    transform: ({ schema, url, route }) => ({ schema: operationOf(`${route.method} ${url}`, schema), url }),
+    transformObject: (made) => ("openapiObject" in made ? liftDefinitions(made.openapiObject) : made.swaggerObject),
   });
   await app.register((scope, _options, done) => {
     refuseUnasked(scope);
@@ -227,17 +229,4 @@ const validateWithZod = (app: FastifyInstance): void => {
   });
   app.setSerializerCompiler(() => (data) => JSON.stringify(data));
   app.setSchemaErrorFormatter((errors) => errors as unknown as Error);
-};
-
-const schemaForDocument = (schema: unknown): Record<string, unknown> => {
-  const source = (schema ?? {}) as Record<string, unknown>;
-  const told = Object.entries(source).filter(([, value]) => value !== noBody);
-  return Object.fromEntries(
-    told.map(([part, value]) => [
-      part,
-      value instanceof z.ZodType
-        ? z.toJSONSchema(value, { io: "input", unrepresentable: "any", target: "draft-2020-12" })
-        : value,
-    ]),
-  );
 };

@@ -27,8 +27,11 @@ const text = z.string().refine((value) => !value.includes("\0"), "must not hold 
 /** Shares by the tags of backends. */
 const byBackend = <V extends z.ZodType>(value: V) => z.record(tag, value);
 
-/** JSON, whatever it says. */
-const json = z.json();
+/**
+ * JSON, whatever it says. `id` is the name of a shape in the OpenAPI document. It is registered rather than given by `meta`, which makes
+ * a copy: JSON is within JSON, and what is within would be the nameless original.
+ */
+const json = z.json().register(z.globalRegistry, { id: "JsonValue" });
 
 export const backendConfigSchema = z
   .strictObject({
@@ -63,7 +66,8 @@ export const backendConfigSchema = z
     nodeArgs: z.array(text),
     codeVersion: z.string(),
   })
-  .partial();
+  .partial()
+  .meta({ id: "BackendConfig" });
 
 const fileUrl = text.startsWith("file:///", "must be a file:/// URL");
 const certainty = z.enum(["yes", "no", "maybe"]);

@@ -2,6 +2,7 @@
 import { readFileSync, statSync } from "node:fs";
 import { createServer } from "node:net";
 import { dirname } from "node:path";
+import { Validator } from "@seriousme/openapi-schema-validator";
 import { beforeAll, describe, expect, test } from "vitest";
 import { backend, serve } from "../../src/index.ts";
 import { stateFiles } from "../../src/model/places.ts";
@@ -21,6 +22,25 @@ interface Goal {
   readonly id: string;
   readonly state: string;
 }
+
+interface OpenApi {
+  readonly openapi: string;
+  readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
+  readonly components: { readonly schemas: Readonly<Record<string, { readonly properties?: object }>> };
+}
+
+interface Operation {
+  readonly operationId: string;
+  readonly summary: string;
+  readonly responses: Readonly<Record<string, unknown>>;
+}
+
+/** What a reference within the document leads to. */
+const targetOf = (document: OpenApi, reference: string): unknown =>
+  reference
+    .replace(/^#\//, "")
+    .split("/")
+    .reduce<unknown>((at, key) => (at as Record<string, unknown> | undefined)?.[key], document);
 
 let instance: { readonly runDir: string };
 let stateDir: string;
@@ -106,10 +126,7 @@ describe("on the unix socket", () => {
   });
 
   test("the OpenAPI document names every route, with the fields that are validated", async () => {
-    const document = (await rest(instance, "/v1/openapi.json")).json<{
-      openapi: string;
-      paths: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
-    }>();
+    const document = (await rest(instance, "/v1/openapi.json")).json<OpenApi>();
     expect(document.openapi).toMatch(/^3\.1/);
     const routes = Object.entries(document.paths).flatMap(([path, methods]) =>
       Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
@@ -132,7 +149,36 @@ describe("on the unix socket", () => {
         "POST /v1/shutdown",
       ]),
     );
-    expect(JSON.stringify(document.paths["/v1/backends/{tag}/config"])).toMatch(/"maxConcurrentQueries"/);
+    const { components } = document;
+    expect(components.schemas["BackendConfig"]?.properties).toHaveProperty("maxConcurrentQueries");
+    expect(JSON.stringify(document.paths["/v1/backends/{tag}/config"])).toContain("#/components/schemas/BackendConfig");
+  });
+
+  test("programs can make a client of the OpenAPI document: it is valid, its references lead somewhere, every operation has a name and a summary", async () => {
+    const document = (await rest(instance, "/v1/openapi.json")).json<OpenApi>();
+    expect(await new Validator().validate(structuredClone(document) as object as Record<string, unknown>)).toEqual({
+      valid: true,
+    });
+    const references = [...JSON.stringify(document).matchAll(/"\$ref":"([^"]*)"/g)].map(([, reference]) => reference!);
+    expect(references).toContain("#/components/schemas/JsonValue");
+    expect(references.filter((reference) => targetOf(document, reference) === undefined)).toEqual([]);
+    expect(JSON.stringify(document)).not.toMatch(/"\$(defs|schema)":/);
+    const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
+      Object.entries(methods).map(([method, told]) => ({ at: `${method.toUpperCase()} ${path}`, ...told })),
+    );
+    for (const operation of operations) {
+      expect(operation).toMatchObject({
+        operationId: expect.stringMatching(/^[a-z][A-Za-z]+$/),
+        summary: expect.stringMatching(/^[A-Z].*\.$/),
+      });
+    }
+    expect(new Set(operations.map(({ operationId }) => operationId)).size).toBe(operations.length);
+    const named = Object.fromEntries(operations.map(({ at, operationId }) => [at, operationId]));
+    expect(named).toMatchObject({ "PUT /v1/backends/{tag}": "createBackend", "POST /v1/plan": "plan" });
+    for (const { at, responses } of operations) {
+      const isChange = !at.startsWith("GET") && !/plan|longpoll/.test(at);
+      expect(Object.keys(responses)).toEqual([isChange ? "202" : "200", "default"]);
+    }
   });
 
   test("a long poll can be followed with any HTTP client", async () => {
