@@ -14,7 +14,7 @@ import type { BackendRecord } from "../model/records.ts";
 import { reasonOf, standInReason, stoppedRollout } from "./backend-reasons.ts";
 import type { ObservedReplica } from "./observed-replica.ts";
 import { standsInFor } from "./proven-version.ts";
-import { isCurrent, isFailure, isFinal, isSick, planSick, type SickPlan } from "./sick-replicas.ts";
+import { isCurrent, isFailure, isFinal, isNewest, isSick, planSick, type SickPlan } from "./sick-replicas.ts";
 
 export interface ObservedBackend {
   readonly record: BackendRecord;
@@ -156,13 +156,13 @@ const chooseReplicas = (seen: ObservedBackend): Choice => {
 };
 
 /**
- * The newest roll-out stands failed: whatever works has a place, of any version; what is missing or sick is replaced by the version that
+ * The newest version stands failed: whatever works has a place, of any version; what is missing or sick is replaced by the version that
  * ran before. A replica that failed with the newest one stays to be looked at, unless it takes the room of one that would work.
  */
 const chooseStandIns = (seen: ObservedBackend, wanted: number, kept: readonly ObservedReplica[]): Choice => {
   const { record } = seen;
   const fit = kept.filter((replica) => !isSick(replica));
-  const newest = kept.filter((replica) => isSick(replica) && isCurrent(record, replica));
+  const newest = kept.filter((replica) => isSick(replica) && isNewest(record, replica));
   const sick = kept.filter((replica) => isSick(replica) && !newest.includes(replica));
   const missing = Math.max(0, wanted - fit.length);
   const surge = surgeOf(seen, wanted);
@@ -263,8 +263,12 @@ const forcedOut = ({ record, replicas }: ObservedBackend) =>
         .map((replica) => ({ actor: replica.actor, intent: { kind: "kill" } as const }))
     : [];
 
-/** Old replicas keep the configuration that fits their code and environment: they are on their way out. */
+/**
+ * Old replicas keep the configuration that fits their code and environment: they are on their way out. Those that stand in for a version
+ * that has failed keep theirs too.
+ */
 const needsPush = (record: BackendRecord, replica: ObservedReplica): boolean =>
+  standsInFor(record) === undefined &&
   isWanted(replica) &&
   replica.phase !== "failed" &&
   isCurrent(record, replica) &&

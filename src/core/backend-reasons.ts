@@ -3,7 +3,7 @@ import type { BackendRecord } from "../model/records.ts";
 import type { ObservedBackend } from "./backend-plan.ts";
 import type { ObservedReplica } from "./observed-replica.ts";
 import { nameOfVersion, standsInFor } from "./proven-version.ts";
-import { isCurrent, isSick, pauseAfter, type SickPlan } from "./sick-replicas.ts";
+import { isCurrent, isNewest, isSick, pauseAfter, type SickPlan } from "./sick-replicas.ts";
 
 /** "replica iris:v1#7 failed to start 3 times: bad weights" */
 export const describeFailure = (replica: ObservedReplica): string =>
@@ -27,9 +27,10 @@ export const standInReason = (
   const proven = standsInFor(record);
   if (proven === undefined) return undefined;
   const working = replicas.filter((it) => it.assignment.intent.kind === "run" && it.phase === "ready" && !isSick(it));
-  const before = working.filter((it) => !isCurrent(record, it)).length;
-  const newest = working.length - before;
-  const runs = `${before} of ${wanted} replicas run the version before it (${nameOfVersion(proven)})${newest === 0 ? "" : `, ${newest} the new one`}`;
+  const newest = working.filter((it) => isNewest(record, it) && it.appliedRevision >= record.configRevision).length;
+  const isConfigAlone = proven.rollout === record.rollout;
+  const before = `${working.length - newest} of ${wanted} replicas run ${isConfigAlone ? "with the one" : "the version"} before it (${nameOfVersion(proven)})`;
+  const runs = newest === 0 ? before : `${before}, ${newest} ${isConfigAlone ? "with " : ""}the new one`;
   const missing =
     sick.length > 0
       ? ` ${describeSick(record, { ...situation, sick })}`
@@ -38,7 +39,8 @@ export const standInReason = (
           ? ""
           : ` ${care.start} more of it ${care.start === 1 ? "starts" : "start"}.`
         : ` ${care.wants - care.start} wait: ${shortage}.`;
-  return `the roll-out stopped: ${record.stopped?.why}. ${runs}.${missing} ${CHANGE_AGAIN}`;
+  const what = isConfigAlone ? "the new configuration was not taken" : "the roll-out stopped";
+  return `${what}: ${record.stopped?.why}. ${runs}.${missing} ${CHANGE_AGAIN}`;
 };
 
 const CHANGE_AGAIN = "Change the configuration, or restart the backend to try again.";

@@ -10,7 +10,7 @@ import { MAX_ERROR_CHARS, PROGRAM_LAGGARD_MS, RECONNECT_WINDOW_MS } from "../mod
 import type { BackendRecord } from "../model/records.ts";
 import { describeFailure } from "./backend-reasons.ts";
 import { type ObservedReplica, statusCounts } from "./observed-replica.ts";
-import { isCurrent, isFailing } from "./sick-replicas.ts";
+import { isCurrent, isFailing, isNewest } from "./sick-replicas.ts";
 import type { Laggard, SoftState } from "./soft-state.ts";
 import type { View } from "./view.ts";
 
@@ -117,8 +117,7 @@ const isGone = (view: View, actor: ActorName): boolean => {
 const isAsWanted = (record: BackendRecord, replica: ObservedReplica): boolean =>
   replica.phase === "ready" &&
   replica.health === "healthy" &&
-  isCurrent(record, replica) &&
-  replica.assignment.configRevision >= record.configRevision &&
+  isNewest(record, replica) &&
   replica.appliedRevision >= record.configRevision;
 
 /**

@@ -1,12 +1,13 @@
 /**
- * The version of a backend that once ran, kept beside a newer one until that has run too. While the newest roll-out stands failed,
- * replicas that are missing are started of the kept version: the backend stays at full strength through a stop, a crash or a lost node.
- * A version is the code and the configuration of a roll-out. Pure: what is kept is decided when a change is made, here.
+ * The version of a backend that once ran, kept beside a newer one until that has run too. While the newest roll-out stands failed, or
+ * its replicas have refused a newer userConfig, replicas that are missing are started of the kept version: the backend stays at full
+ * strength through a stop, a crash or a lost node. A version is the code and the configuration of a roll-out. Pure: what is kept is
+ * decided when a change is made, here.
  */
 import { type BackendConfig, resolveBackendConfig } from "../model/backend-config.ts";
 import { MAX_PROVEN_BYTES } from "../model/limits.ts";
 import type { BackendRecord, ProvenVersion } from "../model/records.ts";
-import { utf8Length } from "./canonical.ts";
+import { isSameValue, utf8Length } from "./canonical.ts";
 import { shortDigest } from "./code-digest.ts";
 
 /** All its replicas once ran with exactly this code and configuration. A record that says of no revision was proven as it is. */
@@ -21,7 +22,7 @@ export const provenBefore = (record: BackendRecord): ProvenVersion | undefined =
   return utf8Length(JSON.stringify(version)) <= MAX_PROVEN_BYTES ? version : undefined;
 };
 
-/** The newest roll-out has failed and is not tried again before the next change; what is started meanwhile is the answer. */
+/** The newest version has failed and is not tried again before the next change; what is started meanwhile is the answer. */
 export const standsInFor = ({ proven, stopped, rollout, configRevision }: BackendRecord): ProvenVersion | undefined =>
   stopped?.rollout === rollout && stopped.configRevision === configRevision ? proven : undefined;
 
@@ -35,12 +36,16 @@ export const withProof = (record: BackendRecord): BackendRecord => ({
   stopped: undefined,
 });
 
-/** The record whose newest roll-out has failed. One without another version that has run stays as it is: there is nothing to start. */
+/** The record whose newest version has failed. One without another version that has run stays as it is: there is nothing to start. */
 export const withStop = (record: BackendRecord, why: string): BackendRecord => {
-  const { proven, provenRollout, rollout, configRevision } = record;
-  if (proven === undefined || provenRollout === rollout || standsInFor(record) !== undefined) return record;
+  const { proven, rollout, configRevision } = record;
+  if (proven === undefined || !mayFailBy(record, proven) || standsInFor(record) !== undefined) return record;
   return { ...record, stopped: { rollout, configRevision, why } };
 };
+
+/** What user code can refuse is another than what ran. Of the rest of a configuration a failure says nothing: it is tried on. */
+const mayFailBy = (record: BackendRecord, proven: ProvenVersion): boolean =>
+  proven.rollout !== record.rollout || !isSameValue(proven.config.userConfig, record.config.userConfig);
 
 /** What a replica that is started now is made of. */
 export const versionToStart = (

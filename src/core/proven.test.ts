@@ -207,6 +207,75 @@ describe("after a failed roll-out", () => {
   });
 });
 
+describe("after a userConfig that its replicas refused", () => {
+  const NO = { code: "reconfigure-failed", message: "no such threshold" };
+  const userConfigs = () =>
+    world
+      .replicas("b")
+      .filter(({ phase }) => phase === "ready")
+      .map(({ assignment: { spec } }) => spec.kind === "replica" && spec.config.userConfig);
+  const refused = (config: BackendConfigInput = {}) => {
+    world.fateOf = ({ spec }) =>
+      spec.kind === "replica" && spec.config.userConfig === "bad" ? { refuses: NO } : "ready";
+    start({ userConfig: "good", ...config });
+    const { id } = world.call(update("b", { userConfig: "bad" }));
+    world.settle();
+    expect(world.goal(id)).toMatchObject({ state: "failed", error: { code: "reconfigure-failed" } });
+  };
+  const give = (actor: Assignment["actor"]) => {
+    const { configRevision } = world.view.assignment(actor)!;
+    const failure = { failedStarts: 3, startedRevision: configRevision, error: NO };
+    world.report(actor, { state: "exited", address: undefined, ...failure });
+    world.settle(120_000);
+  };
+
+  test("who runs goes on, and a stop and a start bring back the one that ran, at full strength", () => {
+    refused();
+    const before = world.replicas("b").map(({ actor }) => actor);
+    world.settle(120_000);
+    expect(world.replicas("b").map(({ actor, phase }) => [actor, phase])).toEqual(before.map((it) => [it, "ready"]));
+    expect(world.reason("b")).toMatch(
+      /not taken: reconfigure\(\) of replica b#\d+ threw: no such threshold\. 2 of 2 replicas run with the one before it \(configuration 1\)\. Change/,
+    );
+    stopAndStart();
+    expect(userConfigs()).toEqual(["good", "good"]);
+    world.settle(120_000);
+    expect(userConfigs()).toEqual(["good", "good"]);
+    expect(record().config.userConfig).toBe("bad");
+  });
+
+  test("who can start no more is replaced by one with the configuration that ran, and so is the next", () => {
+    refused();
+    for (const lost of world.replicas("b").map(({ actor }) => actor)) give(lost);
+    expect(userConfigs()).toEqual(["good", "good"]);
+    const [standIn] = world.replicas("b").filter(({ phase }) => phase === "ready");
+    give(standIn!.actor);
+    expect(userConfigs()).toEqual(["good", "good"]);
+    expect(world.replicas("b").some(({ actor }) => actor === standIn!.actor)).toBe(false);
+  });
+
+  test("another userConfig is told to all of them, and then nothing is kept", () => {
+    refused();
+    give(world.replicas("b")[0]!.actor);
+    const { id } = world.call(update("b", { userConfig: "better" }));
+    world.settle(120_000);
+    expect(world.goal(id).state).toBe("reached");
+    expect(userConfigs()).toEqual(["better", "better"]);
+    expect(world.replicas("b")).toHaveLength(2);
+    expect([record().proven, record().stopped, world.reason("b")]).toEqual([undefined, undefined, undefined]);
+  });
+
+  test("a scale tries the refused one again, fails, and gets its replicas with the one that ran", () => {
+    refused();
+    const { id } = world.call(update("b", { numReplicas: 3 }));
+    world.settle(120_000);
+    expect(world.goal(id).state).toBe("failed");
+    expect(world.replicas("b").filter(({ phase }) => phase === "ready")).toHaveLength(3);
+    stopAndStart();
+    expect(userConfigs()).toEqual(["good", "good", "good"]);
+  });
+});
+
 test("a deploy that brings a failed backend back while it is being deleted tries it again, and its goal settles", () => {
   const file = (model: string) => deploy("app", { b: appBackend({ env: { MODEL: model } }) });
   world.call(file("one"));

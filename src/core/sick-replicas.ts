@@ -12,11 +12,13 @@ import type { ObservedReplica } from "./observed-replica.ts";
 export const isCurrent = (record: BackendRecord, replica: ObservedReplica): boolean =>
   replica.assignment.rollout === record.rollout;
 
-/** A replica of the present roll-out that could not start with the present configuration. */
+/** It is meant to run the present roll-out with the present configuration. */
+export const isNewest = (record: BackendRecord, replica: ObservedReplica): boolean =>
+  isCurrent(record, replica) && replica.assignment.configRevision >= record.configRevision;
+
+/** It could not start so. */
 export const isFailure = (record: BackendRecord, replica: ObservedReplica): boolean =>
-  replica.phase === "failed" &&
-  isCurrent(record, replica) &&
-  replica.assignment.configRevision >= record.configRevision;
+  replica.phase === "failed" && isNewest(record, replica);
 
 export const isSick = (replica: ObservedReplica): boolean =>
   replica.phase === "failed" || (replica.phase === "ready" && replica.health !== "healthy");

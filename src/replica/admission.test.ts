@@ -2,6 +2,7 @@
 import { afterAll, afterEach, expect, test } from "vitest";
 import { ReplicaLab } from "../../tests/harness/replica-lab.ts";
 import { httpHead, textOf, type WireClient } from "../../tests/harness/wire-client.ts";
+import { createSystemClock } from "../adapters/system-clock.ts";
 
 const lab = new ReplicaLab();
 afterEach(() => lab.close());
@@ -42,7 +43,10 @@ test("queries above the limit are refused before their handler starts", async ()
 
 test("each refusal is answered by one slot, which is held for its router", async () => {
   const gate = gated();
-  const started = await lab.start({ exports: { default: gate.door }, config: { maxConcurrentQueries: 1 } });
+  const system = createSystemClock();
+  // The slot is held long enough for a machine that does other work too.
+  const clock = { ...system, after: (ms: number, run: () => void) => system.after(100 * ms, run) };
+  const started = await lab.start({ exports: { default: gate.door }, config: { maxConcurrentQueries: 1 }, clock });
   const first = await started.connect();
   const second = await started.connect();
   const running = first.send(httpHead());

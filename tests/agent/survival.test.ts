@@ -36,7 +36,8 @@ it("adopts every process after its agent was killed: no pid changes", async () =
   expect(after.map((row) => row.pid)).toEqual(before.map((row) => row.pid));
   expect(after.map((row) => row.incarnation)).toEqual([1, 1, 1]);
   expect(world.controller()).toEqual(controller);
-  expect(world.agents()).toHaveLength(1);
+  // Controller and proxy may both have started one; whoever does not get the lock ends.
+  await until("one agent is left", () => Promise.resolve(world.agents().length === 1 || undefined));
 });
 
 it("takes over what it is told to do with an adopted process", async () => {

@@ -34,7 +34,12 @@ export const NODE = "local" as NodeName;
 const INSTANCE = "test" as InstanceName;
 
 /** What the agent does with a process that it starts. */
-export type Fate = "ready" | { readonly fails: ErrorBody } | { readonly ill: string };
+export type Fate =
+  | "ready"
+  | { readonly fails: ErrorBody }
+  /** Its configuration: a process that runs goes on without it, one that starts with it fails. */
+  | { readonly refuses: ErrorBody }
+  | { readonly ill: string };
 
 type CallBody = Call extends infer C ? (C extends Call ? Omit<C, "goalId"> : never) : never;
 
@@ -260,26 +265,29 @@ export class CoreWorld {
 
   #keepRunning(assignment: Assignment, status: ActorStatus | undefined): boolean {
     const { actor, configRevision, spec } = assignment;
+    const fate = this.fateOf(assignment);
     if (status?.state === "ready") {
       if (status.configRevision >= configRevision) return false;
-      this.report(actor, { configRevision });
+      if (fate === "ready" || !("refuses" in fate)) this.report(actor, { configRevision });
+      else if (status.error?.details?.["configRevision"] === configRevision) return false;
+      else this.report(actor, { error: { ...fate.refuses, details: { configRevision } } });
       return true;
     }
-    const fate = this.fateOf(assignment);
     const attempts = spec.kind === "replica" ? spec.config.maxStartAttempts : 3;
-    if (fate !== "ready" && "fails" in fate) {
+    const failure = fate === "ready" || "ill" in fate ? undefined : "fails" in fate ? fate.fails : fate.refuses;
+    if (failure !== undefined) {
       const hasFailed = status?.state === "exited" && status.failedStarts >= attempts;
       if (hasFailed && (status.startedRevision ?? 0) >= configRevision) return false;
-      const failure = { failedStarts: attempts, startedRevision: configRevision, error: fate.fails };
-      this.report(actor, { state: "exited", address: undefined, ...failure });
+      const attempt = { failedStarts: attempts, startedRevision: configRevision, error: failure };
+      this.report(actor, { state: "exited", address: undefined, ...attempt });
       return true;
     }
     this.report(actor, {
       state: "ready",
       configRevision,
       failedStarts: 0,
-      health: fate === "ready" ? "healthy" : "unhealthy",
-      healthReason: fate === "ready" ? undefined : fate.ill,
+      health: fate !== "ready" && "ill" in fate ? "unhealthy" : "healthy",
+      healthReason: fate !== "ready" && "ill" in fate ? fate.ill : undefined,
       incarnation: (status?.incarnation ?? 0) + 1,
       address: `unix:/${actor}`,
     });

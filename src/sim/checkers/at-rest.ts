@@ -53,16 +53,18 @@ const backendProblems = (world: World, facts: Facts): readonly string[] => {
   });
 };
 
-/** An older version of it once ran, and the newest never did. */
-const hasRunBefore = ({ unproven, provenRollout, rollout }: BackendRecord): boolean =>
-  unproven !== true && provenRollout !== rollout;
+/** An older version of it once ran, and the newest, which is another for user code too, never did. */
+const hasRunBefore = ({ unproven, provenRollout, rollout, proven, config }: BackendRecord): boolean =>
+  unproven !== true &&
+  (provenRollout !== rollout || (proven !== undefined && !isSameJson([proven.config.userConfig], [config.userConfig])));
 
 /** The newest version has failed: as many replicas as are wanted run all the same, whatever became of those that ran then. */
 const standInProblems = (facts: Facts, record: BackendRecord): readonly string[] => {
   const { tag, proven } = record;
   if (proven === undefined) return [`the newest version of ${tag} has failed, and what ran before it is not kept`];
   const replicas = facts.replicasOf(tag);
-  if (replicas.some((it) => it.rollout === proven.rollout && isHopeless(it))) return [];
+  const runsProven = (it: Assignment) => it.rollout === proven.rollout && it.configRevision <= proven.configRevision;
+  if (replicas.some((it) => runsProven(it) && isHopeless(it))) return [];
   const ready = replicas.filter((replica) => {
     const status = facts.countedStatus(replica);
     return replica.intent.kind === "run" && status?.state === "ready" && status.health === "healthy";
