@@ -49,11 +49,16 @@ export const configProblems = (config: BackendConfig, set: BackendConfigInput): 
   ...autoscalingProblems(config, set),
 ];
 
-/** What code that has run once does not offer. */
-export const offerProblems = (config: BackendConfig, offers: Pick<Offers, "batches">): readonly string[] =>
+const BATCH_FIELDS = ["maxBatchSize", "batchWaitTimeoutMs"] as const;
+
+/** What code that has run once, or is about to serve, does not offer. */
+export const offerProblems = (
+  config: Pick<BackendConfig, (typeof BATCH_FIELDS)[number]>,
+  offers: Pick<Offers, "batches">,
+): readonly string[] =>
   offers.batches
     ? []
-    : (["maxBatchSize", "batchWaitTimeoutMs"] as const).flatMap((field) =>
+    : BATCH_FIELDS.flatMap((field) =>
         config[field] === undefined ? [] : [`${field} is set, but the code declares no batch(). Remove ${field}.`],
       );
 

@@ -5,7 +5,9 @@
  */
 import { resolveRefs } from "../api/api.ts";
 import { messageOf, ServeError, textOf } from "../base/serve-error.ts";
+import { offerProblems } from "../core/backend-rules.ts";
 import { placeInStack } from "../core/error-place.ts";
+import type { BackendConfig } from "../model/backend-config.ts";
 import type { CodeRef } from "../model/code-ref.ts";
 import type { BackendTag } from "../model/ids.ts";
 import type { Json } from "../model/json.ts";
@@ -15,11 +17,11 @@ import { type FoundTarget, findTarget, isClass, refusedTarget, type Target, targ
 export interface TargetWish {
   readonly backend: BackendTag;
   readonly code: CodeRef;
-  readonly userConfig: Json | undefined;
+  readonly config: Pick<BackendConfig, "userConfig" | "maxBatchSize" | "batchWaitTimeoutMs">;
 }
 
 export async function loadTarget(loader: ModuleLoader, wish: TargetWish): Promise<Target> {
-  const { backend, code } = wish;
+  const { backend, code, config } = wish;
   const found = await findTarget(loader, code);
   const made = construct(found, backend);
   const { life } = targetOf(made);
@@ -31,10 +33,10 @@ export async function loadTarget(loader: ModuleLoader, wish: TargetWish): Promis
     }
   }
   if (life.reconfigure === undefined) {
-    if (isSomething(wish.userConfig)) throw startFailed(backend, NO_RECONFIGURE, undefined);
-  } else if (wish.userConfig !== undefined) {
+    if (isSomething(config.userConfig)) throw startFailed(backend, NO_RECONFIGURE, undefined);
+  } else if (config.userConfig !== undefined) {
     try {
-      await life.reconfigure(wish.userConfig);
+      await life.reconfigure(config.userConfig);
     } catch (error) {
       throw startFailed(backend, "reconfigure() threw", error);
     }
@@ -44,6 +46,9 @@ export async function loadTarget(loader: ModuleLoader, wish: TargetWish): Promis
   if (target.offers.door === undefined && target.offers.methods.length === 0) {
     throw refusedTarget(found, "an object without call(), fetch() or any method");
   }
+  // Only now all is declared that ever will be before a query.
+  const problems = offerProblems(config, target.offers);
+  if (problems.length > 0) throw new ServeError("config-invalid", `backend "${backend}": ${problems.join(" ")}`);
   return target;
 }
 

@@ -165,7 +165,7 @@ export class Replica {
     const { actor } = file.assignment;
     const { backend, code } = this.#spec;
     const { userConfig, maxConcurrentQueries } = this.#config;
-    const target = await loadTarget(loader, { backend, code, userConfig });
+    const target = await loadTarget(loader, { backend, code, config: this.#config });
     this.#userConfig = textOf(userConfig);
     this.#target = target;
     if (this.#drain !== undefined || this.#isOver) return;

@@ -1,6 +1,7 @@
 /**
  * What found code offers, before any of it runs. What is not there may still come: a class makes members in its constructor, and a
- * `batch()` may stand in any function. Whether it could is told by words: what no source names cannot come.
+ * `batch()` may stand in that, in `start()` or in `reconfigure()`. Whether it could is told by words: what no source names cannot come.
+ * The start of a replica, which knows for sure, refuses what does not come.
  */
 import { declaresBatches } from "../api/api.ts";
 import type { ProbedOffers } from "../model/probe.ts";
@@ -11,10 +12,12 @@ import { targetOf } from "./target-of.ts";
 export const inspectTarget = ({ value }: FoundTarget, mentions: (word: string) => boolean): ProbedOffers => {
   const { offers, life } = targetOf(isClass(value) ? (value.prototype as object) : value);
   const names = (word: string) => mentions(word) || sourceOf(value).includes(word);
+  // A function, and an object without a life, are all they will ever be.
+  const comesToLife = isClass(value) || life.start !== undefined || life.reconfigure !== undefined;
   return {
     door: offers.door,
     methods: offers.methods,
-    batches: declaresBatches() ? "yes" : names("batch") ? "maybe" : "no",
+    batches: declaresBatches() ? "yes" : comesToLife && names("batch") ? "maybe" : "no",
     // Of an object it must be there from the start.
     reconfigures: life.reconfigure !== undefined ? "yes" : isClass(value) && names("reconfigure") ? "maybe" : "no",
   };

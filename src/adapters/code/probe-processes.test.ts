@@ -176,6 +176,25 @@ describe("what is found", () => {
     ]);
   }, 60_000);
 
+  test("a batch() can only come of a constructor, of start() or of reconfigure(): a function has all it will have", async () => {
+    const folder = code({
+      "package.json": '{ "type": "module" }',
+      "app.ts": `
+        // Whoever wants batches: predict = batch(...)
+        export default () => "hello";
+        export const plain = { call() {} };
+        export const started = { start() {}, call() {} };
+        export class Model { call() {} }
+      `,
+    });
+    expect(await offersOf(folder.url("app.ts"), ["default", "plain", "started", "Model"])).toMatchObject([
+      { offers: { batches: "no" } },
+      { offers: { batches: "no" } },
+      { offers: { batches: "maybe" } },
+      { offers: { batches: "maybe" } },
+    ]);
+  }, 60_000);
+
   test("environment, envFile, folder and Node's arguments are those of a replica", async () => {
     const folder = code({
       "package.json": '{ "type": "module" }',
