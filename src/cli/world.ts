@@ -84,7 +84,7 @@ export interface World {
   logs(options: LogOptions, onLine: (line: string) => void): Promise<void>;
   /**
    * From its first use on SIGINT, SIGTERM and SIGHUP do not end this process: the first of them aborts the signal, for the reason
-   * `interrupted`; the second ends the process at once.
+   * `interrupted`; a second one ends the process at once, unless it comes so soon that it is an echo of the first (SIGNAL_ECHO_MS).
    */
   interruption(): AbortSignal;
 }

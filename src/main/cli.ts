@@ -8,6 +8,7 @@ import { defaultStateDir } from "../adapters/places.ts";
 import { untilChanged } from "../adapters/watch-files.ts";
 import { ServeError } from "../base/serve-error.ts";
 import { type LogOptions, reportError, runCli, type Terminal, type World } from "../cli/cli.ts";
+import { SIGNAL_ECHO_MS } from "../model/limits.ts";
 import { stateFiles } from "../model/places.ts";
 import { probeAppFile } from "./app-probe.ts";
 import { followLauncher } from "./launcher.ts";
@@ -49,11 +50,21 @@ const createWorld = (): World => {
   };
 };
 
+/**
+ * Under `npm start` one Ctrl-C arrives twice: from the terminal, which signals all of its process group, and from npm, which is in that
+ * group and forwards what it gets. Nothing tells the two apart but the time between them. It is measured from the first signal: a hand
+ * that goes on pressing is heard as soon as the window is over.
+ */
 const catchSignals = (): AbortSignal => {
   const interrupted = new AbortController();
+  let firstAt = 0;
   for (const name of SIGNALS) {
     process.on(name, () => {
-      if (interrupted.signal.aborted) process.exit(1);
+      if (interrupted.signal.aborted) {
+        if (performance.now() - firstAt < SIGNAL_ECHO_MS) return;
+        process.exit(1);
+      }
+      firstAt = performance.now();
       const details = { signal: name };
       interrupted.abort(
         new ServeError("interrupted", `${name}: the command was interrupted; what it had begun was taken back.`, {

@@ -360,6 +360,11 @@ export const MAX_METRICS_HEAD_BYTES = 8_192;
 // ── timers
 /** The longest delay that Node's timers take, 2^31 - 1; a longer one would fire at once. */
 export const MAX_TIMER_MS = 2_147_483_647;
+/**
+ * A signal so soon behind the first that a command got is its echo: a parent in the terminal's process group (npm) passes on what the
+ * terminal has sent to the whole group. On a busy machine it takes its time; whoever wants the command gone at once presses again.
+ */
+export const SIGNAL_ECHO_MS = 300;
 /** How often `run` looks at replicas that are not there yet; a failed start is told of so soon. */
 export const START_LOOK_MS = 1_000;
 /** A start that takes longer is told of: most take less than a second, and a person waits so long before they wonder. */

@@ -1,5 +1,6 @@
 /** `maitred run`: an app file served in the foreground, by an instance that ends with the command. */
 import { expect, test } from "vitest";
+import { SIGNAL_ECHO_MS } from "../../src/model/limits.ts";
 import type { Status } from "../../src/model/status.ts";
 import { CodeFolder } from "../harness/code-folder.ts";
 import { expectRefusal, maitred, type RunningCommand, spawnMaitred } from "../harness/command.ts";
@@ -85,6 +86,20 @@ test("who stops its instance from elsewhere ends the command too, which is no fa
   await nothingLeft();
 }, 40_000);
 
+test("one Ctrl-C that the parent forwards or escalates at once is one signal: open requests are finished", async () => {
+  const file = fixture("apps/slow-hello.ts").pathname;
+  const command = spawnMaitred(["run", file, "--port", "0", "--instance", lab().name("hello")]);
+  const url = await baseUrlOf(command);
+  const open = ask(`${url}/?waitMs=1000`);
+  await waitFor("the open request runs", async () => (await ask(`${url}/?count=1`)).text !== "0", 5_000);
+  for (const signal of ["SIGINT", "SIGTERM", "SIGINT"] as const) command.kill(signal);
+  expect(await open).toMatchObject({ status: 200, text: "hello world" });
+  const { status, stderr } = await command.ended();
+  expect(status).toBe(0);
+  expect(stderr).toMatch(/^\nSIG(?:INT|TERM): finishing open requests; once more to end at once\n$/);
+  await nothingLeft();
+}, 40_000);
+
 test("a second signal ends it at once, and nothing is left either", async () => {
   const command = spawnMaitred([
     "run",
@@ -99,6 +114,8 @@ test("a second signal ends it at once, and nothing is left either", async () => 
   await waitFor("the open request runs", async () => (await ask(`${url}/?count=1`)).text !== "0", 5_000);
   command.kill("SIGINT");
   await waitFor("the first signal is seen", () => command.stderr().includes("once more"), 5_000);
+  const seenAt = performance.now();
+  await waitFor("no echo of it can come any more", () => performance.now() - seenAt > SIGNAL_ECHO_MS, 5_000);
   command.kill("SIGINT");
   expect(await command.ended(5_000)).toMatchObject({ status: 1 });
   await open;
