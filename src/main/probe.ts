@@ -133,14 +133,21 @@ const work = JSON.parse(process.argv[2] ?? "") as ProbeWork;
 boundOutput();
 // Loaders among the arguments of this process are for user code.
 new Worker(WATCH, { eval: true, execArgv: [], env: {} }).unref();
-process.on("uncaughtException", (thrown: unknown) => {
-  const file = work.kind === "code" ? pathOfUrl(work.module) : resolve(work.path);
-  const place = placeInStack(textOf(thrown, "stack"));
-  const message = `module ${file}: while it was imported, something that it had begun threw: ${messageOf(thrown)}`;
-  const error = {
-    code: "module-load-failed",
-    message: place === undefined ? message : `${message} (${place})`,
-  } as const;
+const file = work.kind === "code" ? pathOfUrl(work.module) : resolve(work.path);
+/** Instead of an answer. */
+const sayFailed = (message: string): void => {
+  const error = { code: "module-load-failed", message: `module ${file}: ${message}` } as const;
   sayLast(work.kind === "code" ? { kind: "failed", error } : { error });
+};
+process.on("uncaughtException", (thrown: unknown) => {
+  const place = placeInStack(textOf(thrown, "stack"));
+  const message = `while it was imported, something that it had begun threw: ${messageOf(thrown)}`;
+  sayFailed(place === undefined ? message : `${message} (${place})`);
+});
+// Only without an answer does this process run out of things to do; whoever calls process.exit() does not come by here.
+process.on("beforeExit", () => {
+  sayFailed(
+    "its import never ends: an `await` at its top level, or of a module that it imports, waits for what nothing will ever settle. Move it into a handler or into start(), or settle what it waits for.",
+  );
 });
 void (work.kind === "code" ? probeCode(work) : probeApp(work.path)).then(sayLast);

@@ -276,6 +276,23 @@ describe("a probe", () => {
     expect(await look(folder.url("app.ts"), { timeoutMs: 3_000_000_000 })).toMatchObject({ kind: "loaded" });
   }, 60_000);
 
+  test("tells an await at top level that nothing settles from an import that ends the process", async () => {
+    const folder = code({
+      "package.json": '{ "type": "module" }',
+      "app.ts": 'import "./deep.ts";\nexport default () => 1;',
+      "deep.ts": "await new Promise(() => {});",
+    });
+    const failed = (message: RegExp) => ({
+      kind: "failed",
+      error: { code: "module-load-failed", message: expect.stringMatching(message) },
+    });
+    expect(await look(folder.url("app.ts"))).toMatchObject(
+      failed(/app\.ts: its import never ends: an `await` at its top level, or of a module that it imports, waits/),
+    );
+    folder.write({ "deep.ts": "process.exit(0);" });
+    expect(await look(folder.url("app.ts"))).toMatchObject(failed(/its import ended the process \(exit 0\)\./));
+  }, 60_000);
+
   test("says what threw after its import had begun it", async () => {
     const folder = code({
       "package.json": '{ "type": "module" }',
