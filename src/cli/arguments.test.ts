@@ -9,6 +9,15 @@ test.each(["iris:v1", "=5%", "iris=%", "iris=lots"])("%s is no share", (word) =>
   expect(() => parseShares([word])).toThrow(expect.objectContaining({ code: "usage" }));
 });
 
+test("a backend has one share: one that is named twice is refused", () => {
+  expect(() => parseShares(["hello=0.5", "bye=0.1", "hello=0.5"])).toThrow(
+    expect.objectContaining({
+      code: "usage",
+      message: '"hello" is named twice: hello=0.5 bye=0.1 hello=0.5. Give each backend one share.',
+    }),
+  );
+});
+
 test("a module reference ends in the name of an export, or not", () => {
   expect(parseModule("./iris.ts#Iris")).toEqual({ module: "./iris.ts", export: "Iris" });
   expect(parseModule("./iris.ts")).toEqual({ module: "./iris.ts" });
@@ -28,6 +37,13 @@ test("settings are JSON where they can be, and nested by a dot", () => {
     userConfig: { a: 1 },
     env: { PORT: "80" },
     resources: { cpu: 2 },
+  });
+});
+
+test("of a setting that is given twice the last counts", () => {
+  expect(parseSettings(["numReplicas=1", "env.PORT=80", "numReplicas=2", "env.PORT=81"])).toEqual({
+    numReplicas: 2,
+    env: { PORT: "81" },
   });
 });
 

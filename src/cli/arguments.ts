@@ -5,13 +5,15 @@ import type { Json } from "../model/json.ts";
 const usage = (message: string): ServeError => new ServeError("usage", message);
 
 /** `["iris:v1=90%", "iris:v2=0.1"]` → `{ "iris:v1": 0.9, "iris:v2": 0.1 }`. */
-export const parseShares = (words: readonly string[]): Record<string, number> =>
-  Object.fromEntries(
-    words.map((word) => {
-      const { key, value } = splitPair(word, "a share like iris:v1=90% or iris:v1=0.9");
-      return [key, parseShare(value)];
-    }),
-  );
+export const parseShares = (words: readonly string[]): Record<string, number> => {
+  const shares = new Map<string, number>();
+  for (const word of words) {
+    const { key, value } = splitPair(word, "a share like iris:v1=90% or iris:v1=0.9");
+    if (shares.has(key)) throw usage(`"${key}" is named twice: ${words.join(" ")}. Give each backend one share.`);
+    shares.set(key, parseShare(value));
+  }
+  return Object.fromEntries(shares);
+};
 
 /** `90%` → 0.9; `0.9` → 0.9. */
 const parseShare = (text: string): number => {
@@ -44,7 +46,7 @@ export const parseArgs = (text: string): readonly Json[] => {
   throw usage(`--args must be a JSON array, one item for each constructor argument, got ${text}. Write '[${text}]'.`);
 };
 
-/** `numReplicas=3`, `userConfig={"a":1}`, `env.KEY=text` → a partial configuration. Values that are not JSON are text. */
+/** `numReplicas=3`, `userConfig={"a":1}`, `env.KEY=text` → a partial configuration. Values that are not JSON are text; of a field named twice the last counts. */
 export const parseSettings = (words: readonly string[]): Record<string, Json> => {
   // A field may have any name, `__proto__` too: REST says which it does not know.
   const settings = new Map<string, Json>();

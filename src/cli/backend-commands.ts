@@ -22,7 +22,7 @@ export const addBackendCommands = (program: Command, common: Common): void => {
   addChangeOptions(backend.command("create <tag> <module>"))
     .description("start replicas of a module's export")
     .option("--args <json>", "constructor arguments, a JSON array")
-    .option("--set <key=value...>", "configuration fields")
+    .option("--set <key=value...>", "configuration fields; of one given twice the last counts")
     .addHelpText(
       "after",
       `\nExamples:\n  maitred backend create hello ./hello.ts\n  maitred backend create iris:v2 ./iris.ts#Iris --args '["v2.onnx"]' --set numReplicas=2 maxConcurrentQueries=8`,
@@ -41,7 +41,7 @@ export const addBackendCommands = (program: Command, common: Common): void => {
 
   addChangeOptions(backend.command("update <tag>"))
     .description("change configuration fields, the others stay")
-    .requiredOption("--set <key=value...>", "fields; values are JSON or text")
+    .requiredOption("--set <key=value...>", "fields; values are JSON or text; of one given twice the last counts")
     .addHelpText(
       "after",
       `${UNDOING}\nExamples:\n  maitred backend update iris:v1 --set maxConcurrentQueries=16\n  maitred backend update iris:v1 --set 'userConfig={"threshold":0.7}'`,

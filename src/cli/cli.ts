@@ -25,15 +25,34 @@ export const runCli = async (argv: readonly string[], world: World): Promise<num
     const format = argv.includes("--json") ? "json" : "text";
     if (!(error instanceof CommanderError)) return reportError(world.terminal, error, format);
     if (error.exitCode === 0) return EXIT.done; // it has printed help or the version
-    return error.code === "commander.help" ? EXIT.usage : reportError(world.terminal, usageOf(error), format);
+    return error.code === "commander.help"
+      ? EXIT.usage
+      : reportError(world.terminal, usageOf(error, commandIn(program, argv)), format);
   }
 };
 
-/** `error: unknown command 'statu'\n(Did you mean status?)` as one sentence. */
-const usageOf = ({ message }: CommanderError): ServeError => {
+/** `error: unknown command 'statu'\n(Did you mean status?)` as one sentence. A word that is only cut short means what begins with it. */
+const usageOf = ({ message }: CommanderError, command: Command): ServeError => {
   const [what = "", hint] = message.replace(/^error: /, "").split("\n");
-  const meant = hint === undefined ? "" : ` ${hint.replace(/^\((.*)\)$/, "$1")}`;
+  const [, word] = /^unknown (?:command|option) '(.+)'$/.exec(what) ?? [];
+  const begun = word === undefined ? [] : wordsOf(command).filter((known) => known.startsWith(word));
+  const near = begun.length === 0 ? hint?.replace(/^\((.*)\)$/, "$1") : `Did you mean ${listed(begun)}?`;
+  const meant = near === undefined ? "" : ` ${near}`;
   return new ServeError("usage", `${what.replace(/\.$/, "")}.${meant} --help shows examples.`);
+};
+
+/** As the parser itself says it. */
+const listed = (words: readonly string[]): string =>
+  words.length === 1 ? `${words[0]}` : `one of ${words.toSorted().join(", ")}`;
+
+/** The command that `argv` names, as far as it is known. */
+const commandIn = (program: Command, argv: readonly string[]): Command =>
+  argv.reduce((at, word) => at.commands.find((command) => command.name() === word) ?? at, program);
+
+const wordsOf = (command: Command): readonly string[] => {
+  const help = command.createHelp();
+  const options = help.visibleOptions(command).flatMap(({ long }) => long ?? []);
+  return [...help.visibleCommands(command).map((known) => known.name()), ...options];
 };
 
 const buildProgram = (world: World, outcome: Outcome): Command => {

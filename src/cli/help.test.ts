@@ -47,8 +47,18 @@ test("every command has a description and examples, and its help ends with 0", a
 describe("a command line that means nothing ends with 2 and one sentence", () => {
   test.each([
     [["statu"], "error unknown command 'statu'. Did you mean status? --help shows examples. [usage]\n"],
+    [["stat"], "error unknown command 'stat'. Did you mean status? --help shows examples. [usage]\n"],
+    [["st"], "error unknown command 'st'. Did you mean one of start, status, stop? --help shows examples. [usage]\n"],
+    [
+      ["status", "--inst", "x"],
+      "error unknown option '--inst'. Did you mean --instance? --help shows examples. [usage]\n",
+    ],
     [["backend", "lst"], "error unknown command 'lst'. Did you mean list? --help shows examples. [usage]\n"],
     [["status", "--jsn"], "error unknown option '--jsn'. Did you mean --json? --help shows examples. [usage]\n"],
+    [
+      ["traffic", "set", "hello", "hello=0.5", "hello=0.5"],
+      'error "hello" is named twice: hello=0.5 hello=0.5. Give each backend one share. [usage]\n',
+    ],
     [["run"], "error missing required argument 'file'. --help shows examples. [usage]\n"],
   ])("%j", async (argv, sentence) => {
     expect(await run(...argv)).toEqual({ status: 2, out: "", err: sentence });

@@ -41,15 +41,15 @@ export interface EndpointInput {
   readonly shadows?: Readonly<Record<string, number>> | undefined;
 }
 
-/** Fills in the defaults. One of `backend` and `traffic` must be there. */
+/** Fills in the defaults; what a list names twice is in it once. One of `backend` and `traffic` must be there. */
 export const resolveEndpoint = (input: EndpointInput) => ({
   spec: {
     route: input.route,
-    methods: input.methods,
+    methods: input.methods && [...new Set(input.methods)],
     stripPrefix: input.stripPrefix ?? false,
     idempotent: input.idempotent ?? false,
     timeoutMs: input.timeoutMs,
-    expose: input.expose ?? [],
+    expose: [...new Set(input.expose ?? [])],
   } satisfies EndpointSpec,
   traffic: input.traffic ?? { [input.backend as string]: 1 },
   shadows: input.shadows ?? {},
