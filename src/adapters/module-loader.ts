@@ -10,6 +10,7 @@ import { isServeError, messageOf, ServeError, textOf } from "../base/serve-error
 import { diagnoseModuleFailure, type ModuleFailure } from "../core/module-errors.ts";
 import { pathOfUrl, type SourceFiles } from "../core/module-problem.ts";
 import type { ModuleExports, ModuleLoader } from "../ports/module-loader.ts";
+import { syntaxPlace } from "./syntax-place.ts";
 
 export const nodeModuleLoader = (): ModuleLoader => ({
   async load(place) {
@@ -41,15 +42,16 @@ async function failureOf(url: string, thrown: unknown): Promise<ModuleFailure> {
   const file = pathOfUrl(url);
   // User code made it: whatever is asked of it may throw.
   const stack = textOf(thrown, "stack") ?? "";
-  const isUncompiled = /^\s+at compileSourceTextModule /m.test(stack);
+  const culprit = /^\s+at compileSourceTextModule /m.test(stack) ? await lastFileRead(url) : undefined;
+  const place = culprit === undefined ? undefined : await syntaxPlace(culprit);
   return {
     file,
-    culprit: isUncompiled ? await lastFileRead(url) : undefined,
+    culprit,
     phase: /^\s+at [^\n]*\(node:internal\/modules\//.test(firstFrame(stack)) ? "linking" : "running",
     name: textOf(thrown, "name") ?? "",
     code: textOf(thrown, "code"),
     message: messageOf(thrown),
-    stack,
+    stack: place ?? stack,
   };
 }
 

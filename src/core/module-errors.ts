@@ -21,6 +21,7 @@ export interface ModuleFailure {
   readonly name: string;
   readonly code: string | undefined;
   readonly message: string;
+  /** Of a file that did not compile it begins with what Node prints: path and line, the line, a caret below the token. */
   readonly stack: string;
 }
 
@@ -127,21 +128,19 @@ function linkProblem(failure: ModuleFailure, files: SourceFiles): ModuleProblem 
   if (format !== undefined) return format;
   const missing = missingExport(failure);
   if (missing !== undefined) return exportProblem(missing, files);
-  const file = failure.culprit ?? failure.file;
-  if (failure.name === "SyntaxError") {
-    const decorator = decoratorLine(files.read(file));
-    if (decorator !== undefined) {
-      return unsupported(
-        `${file}:${decorator}`,
-        `Node has no decorators. Call the function on the class yourself (\`export const A = decorate(class { … })\`), ${TSX_CURE}.`,
-      );
-    }
-    if (/Unexpected identifier/.test(failure.message) && /^\s*(static\s+)?accessor\s/m.test(files.read(file) ?? "")) {
-      return unsupported(file, `Node has no \`accessor\` fields. Write a getter and a setter, ${TSX_CURE}.`);
-    }
-    return syntax(placeOf(failure).text, failure.message);
+  if (failure.name !== "SyntaxError") return thrown(failure);
+  const refused = refusedToken(failure.stack);
+  // No other text has an @ where V8 looks for a token.
+  if (refused?.token === "@") {
+    return unsupported(
+      text,
+      `Node has no decorators. Call the function yourself (\`export const A = decorate(class { … })\`), ${TSX_CURE}.`,
+    );
   }
-  return thrown(failure);
+  if (/Unexpected identifier/.test(failure.message) && /\baccessor\s+$/.test(refused?.before ?? "")) {
+    return unsupported(text, `Node has no \`accessor\` fields. Write a getter and a setter, ${TSX_CURE}.`);
+  }
+  return syntax(text, failure.message);
 }
 
 function thrown(failure: ModuleFailure): ModuleProblem {
@@ -197,8 +196,10 @@ interface Place {
 
 /** Where it happened: Node writes `file:///srv/app.ts:3`, in CommonJS the path, above a syntax error's stack, and frames of user code into all others. */
 function placeOf(failure: ModuleFailure): Place {
-  if (failure.culprit !== undefined) return { path: failure.culprit, line: undefined, text: failure.culprit };
   const head = /^((?:file:\/\/|\/).+?):(\d+)$/m.exec(failure.stack);
+  if (head === null && failure.culprit !== undefined) {
+    return { path: failure.culprit, line: undefined, text: failure.culprit };
+  }
   const frame = head ?? /^\s+at .*?(file:\/\/[^\s)]+?):(\d+):\d+\)?$/m.exec(failure.stack);
   if (frame === null) return { path: failure.file, line: undefined, text: failure.file };
   const path = pathOfUrl(frame[1]!);
@@ -207,12 +208,12 @@ function placeOf(failure: ModuleFailure): Place {
   return { path, line: Number(frame[2]), text: `${path}:${frame[2]}` };
 }
 
-/** The first line that begins with a decorator. Comments and strings may fool it; it is asked only about files that do not compile. */
-function decoratorLine(source: string | undefined): number | undefined {
-  if (source === undefined) return undefined;
-  const lines = source.split("\n");
-  const index = lines.findIndex((line) => /^\s*(export\s+(default\s+)?)?(class\s.*\{\s*)?@[A-Za-z_$]/.test(line));
-  return index < 0 ? undefined : index + 1;
+/** What V8 stumbled over: the first character of it, and what stands before it in its line. */
+function refusedToken(stack: string): { readonly token: string; readonly before: string } | undefined {
+  const shown = /^(?:file:\/\/|\/).+?:\d+\n(?<line>.*)\n(?<space>[ \t]*)\^+$/m.exec(stack)?.groups;
+  if (shown === undefined) return undefined;
+  const [line, column] = [shown["line"]!, shown["space"]!.length];
+  return { token: line.slice(column, column + 1), before: line.slice(0, column) };
 }
 
 const quotedPath = (message: string): string | undefined => {

@@ -14,6 +14,8 @@ export const MAX_PROBE_OUTPUT_BYTES = 65_536;
 export const PROBE_LINK_WAIT_MS = 5_000;
 /** A call whose code takes longer to load is answered `probe-pending`; most imports end before, and clients ask again. */
 export const PROBE_ANSWER_MS = 2_000;
+/** Another Node says in about 100 ms where a file does not compile; on a machine that is too busy for this the sentence goes without the line. */
+export const SYNTAX_CHECK_TIMEOUT_MS = 5_000;
 /** A client waits so long for the answer to a call whatever its own deadline: longer than PROBE_ANSWER_MS, with a save behind it. */
 export const CALL_ANSWER_MS = 4_000;
 /** What a probe found is kept this long for a client that was told to ask again. */
