@@ -91,6 +91,9 @@ it("finds a process by what its environment said, whatever it calls itself, and 
 });
 
 it("says what is missing instead of blaming the program", async () => {
-  await expect(run("", { cwd: "/nowhere" })).rejects.toThrow("its folder /nowhere does not exist");
-  await expect(run("", { env: { file: "/no.env", set: {} } })).rejects.toThrow("its envFile /no.env cannot be read");
+  const invalid = (message: string) => ({ code: "config-invalid", message: expect.stringMatching(message) });
+  await expect(run("", { cwd: "/nowhere" })).rejects.toMatchObject(invalid("^cwd /nowhere does not exist"));
+  await expect(run("", { cwd: "/etc/passwd" })).rejects.toMatchObject(invalid("^cwd /etc/passwd is not a folder"));
+  const env = { file: "/no.env", set: {} };
+  await expect(run("", { env })).rejects.toMatchObject(invalid("^envFile /no.env cannot be read"));
 });

@@ -3,9 +3,9 @@
  * of their starter reaches them; their stdout is a file or inherited, never a pipe.
  */
 import { type ChildProcess, type StdioOptions, spawn as spawnChild, spawnSync } from "node:child_process";
-import { closeSync, existsSync, openSync, readdirSync, readFileSync } from "node:fs";
+import { accessSync, closeSync, constants, openSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { parseEnv } from "node:util";
-import { messageOf, ServeError } from "../base/serve-error.ts";
+import { isServeError, messageOf, ServeError } from "../base/serve-error.ts";
 import type { ProcessIdentity } from "../model/places.ts";
 import type { ProcessExit, ProcessHost, SpawnOptions } from "../ports/processes.ts";
 import { readBootId } from "./boot-clock.ts";
@@ -26,9 +26,8 @@ class SystemProcesses implements ProcessHost {
     options: SpawnOptions,
     onExit: (exit: ProcessExit) => void,
   ): ProcessIdentity {
-    // Node blames a missing folder on the program: look first.
-    if (!existsSync(options.cwd)) throw notStarted(entry, `its folder ${options.cwd} does not exist`);
-    const env = environmentOf(options.env, entry);
+    checkFolder(options.cwd);
+    const env = environmentOf(options.env);
     const { output, listenFd } = options;
     const fd = output.kind === "file" ? openLog(output.path) : undefined;
     try {
@@ -161,14 +160,32 @@ export const openLog = (path: string): number => {
   }
 };
 
-/** @throws ServeError `start-failed` about `what` is not started for want of it. */
-export const environmentOf = ({ file, set }: SpawnOptions["env"], what: string): NodeJS.ProcessEnv => {
+/**
+ * Node blames a folder in which nothing can start on the program: look first.
+ * @throws ServeError `config-invalid`
+ */
+export const checkFolder = (cwd: string): void => {
+  const invalid = (what: string) => new ServeError("config-invalid", `cwd ${cwd} ${what}.`);
+  try {
+    const found = statSync(cwd, { throwIfNoEntry: false });
+    if (found === undefined) throw invalid("does not exist. Create the folder, or set cwd to one that exists");
+    if (!found.isDirectory()) throw invalid("is not a folder. Set cwd to one");
+    accessSync(cwd, constants.X_OK);
+  } catch (error) {
+    if (isServeError(error)) throw error;
+    throw invalid(`cannot be entered: ${messageOf(error)}. Permit it, or set cwd to another folder`);
+  }
+};
+
+/** @throws ServeError `config-invalid` */
+export const environmentOf = ({ file, set }: SpawnOptions["env"]): NodeJS.ProcessEnv => {
   if (file === undefined) return { ...process.env, ...set };
   let text: string;
   try {
     text = readFileSync(file, "utf8");
   } catch (cause) {
-    throw notStarted(what, `its envFile ${file} cannot be read: ${messageOf(cause)}`);
+    const message = `envFile ${file} cannot be read: ${messageOf(cause)}. Mend the file, or set envFile to another one.`;
+    throw new ServeError("config-invalid", message, { cause });
   }
   return { ...process.env, ...parseEnv(text), ...set };
 };

@@ -20,6 +20,7 @@ import {
   type AppPlanAnswer,
   type FilesRead,
   PROBE_ANSWER_FD,
+  PROBE_BEGUN,
   PROBE_HELD_FD,
   type ProbeAnswer,
   type ProbedTarget,
@@ -113,9 +114,11 @@ const boundOutput = (): void => {
   }
 };
 
-const say = (value: object): void => {
+const say = (value: object): void => sayLine(JSON.stringify(value));
+
+const sayLine = (line: string): void => {
   try {
-    writeSync(PROBE_ANSWER_FD, `${JSON.stringify(value)}\n`);
+    writeSync(PROBE_ANSWER_FD, `${line}\n`);
   } catch {
     process.exit(1); // nobody waits any more (EPIPE)
   }
@@ -129,6 +132,7 @@ const sayLast = (value: ProbeAnswer | AppCodeAnswer): void => {
   setInterval(() => {}, 60_000);
 };
 
+sayLine(PROBE_BEGUN);
 const work = JSON.parse(process.argv[2] ?? "") as ProbeWork;
 boundOutput();
 // Loaders among the arguments of this process are for user code.

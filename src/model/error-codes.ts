@@ -13,7 +13,10 @@ const entry = (status: number, meaning: string, retryable = false): ErrorCodeInf
 
 export const ERROR_CODES = {
   // ── calls
-  "config-invalid": entry(400, "A configuration value is unknown, of the wrong type or out of its range."),
+  "config-invalid": entry(
+    400,
+    "A configuration value is unknown, of the wrong type, out of its range, or names what is not there.",
+  ),
   "tag-invalid": entry(400, "A tag, node or instance name breaks the naming rule."),
   "weights-invalid": entry(400, "Traffic weights are negative or do not sum to 1."),
   "route-invalid": entry(400, "A route does not start with / or is malformed."),

@@ -70,5 +70,7 @@ export type AppCodeAnswer = FilesRead &
   );
 
 export const PROBE_ANSWER_FD = 3;
+/** The line before the others: Node has started with what it was told, and what ends the process now is the code. */
+export const PROBE_BEGUN = "";
 /** Ends when whoever asked is gone. */
 export const PROBE_HELD_FD = 4;

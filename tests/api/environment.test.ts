@@ -73,6 +73,14 @@ test("a replica gets them, a change of each replaces it, the file is read at eac
     .updateBackendConfig("b", { envFile: `${envFile}.gone`, maxStartAttempts: 1 })
     .catch((error: unknown) => error);
   expect(failed).toMatchObject({ code: "goal-failed", message: expect.stringContaining("cannot be read") });
+  // So does a folder; the sentence names the backend, the field and the cure.
+  const nowhere = await client
+    .updateBackendConfig("b", { cwd: `${folders[0]}/gone`, maxStartAttempts: 1 })
+    .catch((error: unknown) => error);
+  expect(nowhere).toMatchObject({
+    code: "goal-failed",
+    message: expect.stringMatching(/backend "b".*cwd .*\/gone does not exist\. Create the folder, or set cwd/),
+  });
   expect((await ask()).env).toMatchObject({ SURROUNDINGS_C: SECRET });
 
   const shown = JSON.stringify([await client.status(), await client.getBackendConfig("b"), await client.explain("b")]);

@@ -212,16 +212,34 @@ describe("what is found", () => {
       kind: "failed",
       error: { code: "module-load-failed", message: expect.stringContaining(`file,env,${folder.path},probed`) },
     });
+  }, 60_000);
+
+  test("surroundings in which nothing can start are told by their field, their value and the cure", async () => {
+    const folder = code({ "package.json": '{ "type": "module" }', "app.ts": "export default () => 1;" });
+    const file = join(folder.path, "app.ts");
     const gone = join(folder.path, "gone");
-    expect(await look(folder.url("app.ts"), { config: { cwd: gone } })).toMatchObject({
-      error: {
-        code: "start-failed",
-        message: `module ${join(folder.path, "app.ts")} was not started: its folder ${gone} does not exist.`,
-      },
-    });
-    expect(await look(folder.url("app.ts"), { config: { envFile: gone } })).toMatchObject({
-      error: { code: "start-failed", message: expect.stringContaining(`its envFile ${gone} cannot be read`) },
-    });
+    const BAD: readonly (readonly [BackendConfigInput, string])[] = [
+      [{ cwd: gone }, `cwd ${gone} does not exist. Create the folder, or set cwd to one that exists.`],
+      [{ cwd: file }, `cwd ${file} is not a folder. Set cwd to one.`],
+      [
+        { envFile: gone },
+        `envFile ${gone} cannot be read: ENOENT: no such file or directory, open '${gone}'. Mend the file, or set envFile to another one.`,
+      ],
+      [
+        { nodeArgs: ["--bogus-flag"] },
+        'Node ended (exit 9) before it imported anything; nodeArgs is ["--bogus-flag"]. Correct nodeArgs, or NODE_OPTIONS in env.',
+      ],
+      [
+        { nodeArgs: ["--import", gone] },
+        `Node ended (exit 1) before it imported anything; nodeArgs is ["--import","${gone}"]. Correct nodeArgs, or NODE_OPTIONS in env.`,
+      ],
+    ];
+    for (const [config, says] of BAD) {
+      expect(await look(folder.url("app.ts"), { config })).toMatchObject({
+        kind: "failed",
+        error: { code: "config-invalid", message: `module ${file} was not loaded: ${says}` },
+      });
+    }
   }, 60_000);
 });
 

@@ -1,12 +1,12 @@
 /** ports/code-probe.ts by processes of this machine, set up as those of replicas are. */
-import { closeSync, existsSync } from "node:fs";
-import { isServeError, toErrorBody } from "../../base/serve-error.ts";
+import { closeSync } from "node:fs";
+import { isServeError, ServeError, toErrorBody } from "../../base/serve-error.ts";
 import { pathOfUrl } from "../../core/module-problem.ts";
 import { stateFiles } from "../../model/places.ts";
 import type { ProbeAnswer, ProbeOrder } from "../../model/probe.ts";
 import type { ProbeProcesses } from "../../ports/code-probe.ts";
 import type { Entries } from "../../ports/entries.ts";
-import { environmentOf, notStarted, openLog } from "../processes.ts";
+import { checkFolder, environmentOf, openLog } from "../processes.ts";
 import { type ProbeSetup, type RunningProbe, startProbe } from "./probe-process.ts";
 
 export interface ProbePlace {
@@ -46,9 +46,7 @@ const start = (place: ProbePlace, { module, targets, runtime, timeoutMs, keep }:
   const { entries, stateDir, execArgv, output, session } = place;
   const subject = `module ${pathOfUrl(module)}`;
   const cwd = runtime.cwd ?? place.cwd;
-  // Node blames a missing folder on the program: look first.
-  if (!existsSync(cwd)) throw notStarted(subject, `its folder ${cwd} does not exist`);
-  const env = environmentOf({ file: runtime.envFile, set: runtime.env }, subject);
+  const env = environmentIn(cwd, runtime, subject);
   const log = output === "log" ? openLog(stateFiles(stateDir).log("probe")) : undefined;
   try {
     return startProbe(
@@ -63,5 +61,16 @@ const start = (place: ProbePlace, { module, targets, runtime, timeoutMs, keep }:
     );
   } finally {
     if (log !== undefined) closeSync(log);
+  }
+};
+
+/** Of the user's configuration, so the code that it is about is named. */
+const environmentIn = (cwd: string, { envFile, env }: ProbeOrder["runtime"], subject: string): NodeJS.ProcessEnv => {
+  try {
+    checkFolder(cwd);
+    return environmentOf({ file: envFile, set: env });
+  } catch (error) {
+    if (!isServeError(error)) throw error;
+    throw new ServeError(error.code, `${subject} was not loaded: ${error.message}`, { cause: error });
   }
 };

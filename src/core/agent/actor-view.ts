@@ -4,7 +4,7 @@
  *
  * An instant here is supervision time: it stands still while the agent itself is stopped, so nobody is killed for the agent's pause.
  */
-import type { ActorState, Assignment } from "../../model/actor.ts";
+import type { ActorState, Assignment, ReplicaSpec } from "../../model/actor.ts";
 import type { ErrorBody } from "../../model/error-codes.ts";
 import type { ActorName } from "../../model/ids.ts";
 import {
@@ -241,9 +241,21 @@ const exitError = (view: ActorView, exit: Exit): ErrorBody | undefined => {
   if (!isMeantToRun(view) && exit.code === 0) return undefined;
   // A report that names an error is the process's own word on why it ends.
   if (view.report?.error !== undefined && view.report.state === "starting") return view.report.error;
+  // Code that ends its process so has mostly said hello before: it is loaded behind that.
+  if (exit.code === NODE_REFUSES && view.report === undefined && config !== undefined)
+    return refusedByNode(view, config);
   const when = view.life.kind === "up" && view.life.readySince === undefined ? " before it was ready" : "";
   return body("process-exited", `${view.actor} ended${when}: ${wordsOf(exit)}. ${cureOf(exit)}`);
 };
+
+/** Node's exit status for arguments that it does not know or take. */
+const NODE_REFUSES = 9;
+
+const refusedByNode = ({ actor }: ActorView, { nodeArgs }: ReplicaSpec["config"]): ErrorBody =>
+  body(
+    "config-invalid",
+    `${actor} ended before it ran: exit status ${NODE_REFUSES}, by which Node refuses its arguments; nodeArgs is ${JSON.stringify(nodeArgs)}. Correct nodeArgs, or NODE_OPTIONS in env.`,
+  );
 
 const cureOf = ({ code }: Exit): string =>
   code === undefined

@@ -135,6 +135,22 @@ describe("an actor whose process ended", () => {
     expect(view).toMatchObject({ failedStarts: 1, error, life: { notBefore: 10 + RESTART_BACKOFF_MIN_MS } });
   });
 
+  it("by which Node refused its arguments is told them, unless its own code had begun", () => {
+    const config = { nodeArgs: ["--bogus-flag"] };
+    const file = fileOf(assignment(run, 1, config), 1);
+    const refused = { code: 9, signal: undefined };
+    const spawned = spawnedActor(newActor(actor, { kind: "unknown" }), file, processOf(1), 0);
+    expect(exitedActor(spawned, refused, 10).error).toEqual({
+      code: "config-invalid",
+      message: `${actor} ended before it ran: exit status 9, by which Node refuses its arguments; nodeArgs is ["--bogus-flag"]. Correct nodeArgs, or NODE_OPTIONS in env.`,
+    });
+    const begun = reportedActor(linkedActor(spawned), report("starting"), 5);
+    expect(exitedActor(begun, refused, 10).error).toMatchObject({
+      code: "process-exited",
+      message: expect.stringContaining("instead of calling process.exit()"),
+    });
+  });
+
   it("whose last attempt began before its newest configuration came gets attempts with that, also from the next agent", () => {
     const attempts = { failedStarts: 2, startedRevision: 1 };
     const third = {
