@@ -1,6 +1,7 @@
 /** All checkers that look on while a world runs. What must hold at rest is asked for by itself (at-rest.ts). */
 import type { Call } from "../../model/calls.ts";
 import type { World } from "../world.ts";
+import { checkAvailability } from "./availability.ts";
 import { checkChurn } from "./churn.ts";
 import { checkClosures } from "./closures.ts";
 import { Facts } from "./facts.ts";
@@ -21,6 +22,7 @@ export const watchOver = (world: World, callOf: (goalId: string) => Call | undef
   const facts = new Facts(world);
   checkHistory(world, facts, callOf);
   checkSurge(world, facts);
+  checkAvailability(world, facts);
   checkRoom(world, facts);
   checkKills(world, facts);
   checkProcesses(world);

@@ -18,7 +18,7 @@ interface Parsed {
 }
 
 /** The slowest watch and the slowest save of a busy store. */
-const HEARD_MS = 4_000;
+export const HEARD_MS = 4_000;
 
 export class Facts {
   readonly #store: SimStore;
