@@ -47,25 +47,39 @@ export const endpointUnknown = (endpoint: string, timeoutMs: number): WireFailur
     { endpoint },
   );
 
-const replicaLost = (endpoint: string, replica: string, why: string): WireFailure =>
+/** What its loss says of a query. */
+export interface LostQuery {
+  readonly endpoint: string;
+  readonly isRepeatable: boolean;
+  /** How often it was run again. */
+  readonly retries: number;
+}
+
+const replicaLost = (query: LostQuery, replica: string, why: string): WireFailure =>
   failure(
     "replica-lost",
-    `endpoint "${endpoint}": replica ${replica} was lost while it ran this query (${why}). Whether it took effect is unknown; mark the endpoint idempotent to have such queries run again.`,
-    { endpoint, replica },
+    `endpoint "${query.endpoint}": replica ${replica} was lost while it ran this query (${why}). Whether it took effect is unknown; ${adviceFor(query)}.`,
+    { endpoint: query.endpoint, replica },
   );
+
+const adviceFor = ({ isRepeatable, retries }: LostQuery): string => {
+  if (!isRepeatable) return "mark the endpoint idempotent to have such queries run again";
+  const runs = retries === 0 ? "" : `it was run ${retries + 1} times; `;
+  return `${runs}\`maitred logs\` says what ends the replicas`;
+};
 
 export const wireBroken = (endpoint: string, replica: string, reason: string): WireFailure =>
   failure("wire-protocol", `endpoint "${endpoint}": replica ${replica} sent ${reason}.`, { endpoint, replica });
 
 /** What becomes of a query whose connection has ended. */
-export function lossOf(endpoint: string, replica: string, end: WireEnd): WireFailure {
+export function lossOf(query: LostQuery, replica: string, end: WireEnd): WireFailure {
   switch (end.kind) {
     case "broken":
-      return wireBroken(endpoint, replica, end.reason);
+      return wireBroken(query.endpoint, replica, end.reason);
     case "idle":
-      return replicaLost(endpoint, replica, "the connection was closed");
+      return replicaLost(query, replica, "the connection was closed");
     default:
-      return replicaLost(endpoint, replica, end.why);
+      return replicaLost(query, replica, end.why);
   }
 }
 

@@ -227,7 +227,7 @@ export class ReplicaClient implements Candidate, QueryPlace, WireEvents, Watched
       this.health.unreachable();
     }
     for (const [streamId, query] of sent) {
-      const failure = lossOf(query.endpoint, this.entry.replica, end);
+      const failure = lossOf(query, this.entry.replica, end);
       this.#owner.returned(query, streamId > carried && query.canReplay ? NOT_RUN : { kind: "lost", failure });
     }
     for (const query of unsent) this.#owner.returned(query, NOT_RUN);

@@ -26,6 +26,7 @@ describe("a replica that is lost", () => {
     const { failure } = await asked.outcome;
     expect(failure).toMatchObject({ status: 502, code: "replica-lost" });
     expect(failure?.message).toContain(dying.entry.replica);
+    expect(failure?.message).toContain("mark the endpoint idempotent to have such queries run again");
     expect(other.queries).toEqual([]);
     expect(asked.soFar.ends).toBe(1);
   });
@@ -92,6 +93,8 @@ describe("a replica that is lost", () => {
     lab.publish(endpointOf({ b: backendOf(dying) }));
     const { failure } = await lab.ask({ idempotent: true }).outcome;
     expect(failure?.code).toBe("replica-lost");
+    expect(failure?.message).toContain(`it was run ${1 + MAX_RETRIES_PER_QUERY} times; \`maitred logs\` says`);
+    expect(failure?.message).not.toContain("mark the endpoint");
     expect(dying.reduce((sum, { queries }) => sum + queries.length, 0)).toBe(1 + MAX_RETRIES_PER_QUERY);
   });
 
