@@ -1,9 +1,10 @@
 /** The edge, byte by byte: what is malformed, too large, too slow, pipelined, half-closed, and how it lets its clients go. */
-import { afterAll, afterEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, describe, expect, onTestFinished, test } from "vitest";
 import { ProxyLab } from "../../tests/harness/proxy-lab.ts";
 import { RawHttp } from "../../tests/harness/raw-http.ts";
 import type { ServeRequest } from "../api/api.ts";
 import { MAX_BODY_BYTES, MAX_HEADERS } from "../model/limits.ts";
+import { createNodeHttpEdge } from "./node-http-edge.ts";
 
 const lab = new ProxyLab();
 const sockets: RawHttp[] = [];
@@ -286,6 +287,28 @@ test("a body that grows too large in chunks is refused, with its reason readable
   }
   expect((await raw.answers())[0]).toMatchObject({ status: 413, body: expect.stringContaining("body-too-large") });
   await raw.closed();
+});
+
+test("a head that is no HTTP is not sent, and leaves nothing behind in the answer that comes instead", async () => {
+  const edge = createNodeHttpEdge({ port: "own" });
+  onTestFinished(() => edge.stop());
+  const sent: boolean[] = [];
+  const port = await edge.listen(
+    { kind: "port", host: "127.0.0.1", port: 0 },
+    {
+      onRequest: (exchange) => {
+        sent.push(exchange.reply(200, ["x-a", "a\r\nset-cookie: b"], undefined));
+        sent.push(exchange.reply(500, ["content-length", "0"], undefined));
+        return { onGone: () => {}, onDrain: () => {} };
+      },
+      refusal: () => ({ status: 400, headers: [], body: new Uint8Array() }),
+    },
+  );
+  const raw = open(`http://127.0.0.1:${port}`).send(GET);
+  await raw.answers();
+  expect(sent).toEqual([false, true]);
+  expect(raw.text).toMatch(/^HTTP\/1\.1 500 Internal Server Error\r\n/);
+  expect(raw.text).not.toMatch(/x-a|cookie/);
 });
 
 describe("a drain", () => {

@@ -164,7 +164,8 @@ export class NodeExchange implements Exchange {
       this.#response.writeHead(status, headers as string[]);
       return true;
     } catch {
-      // A name or value that HTTP does not allow; the caller knows whose it is.
+      // A name or value that HTTP does not allow; the caller knows whose it is. Node keeps the phrase of the status that it refused.
+      this.#response.statusMessage = "";
       return false;
     }
   }

@@ -127,6 +127,32 @@ test("a Response keeps its cookies apart and its empty body empty", async () => 
   expect(answer.parts).toEqual([]);
 });
 
+/** As frameworks make them in the place of the global class. */
+const likeResponse = (headers: readonly (readonly [unknown, unknown])[]) => ({
+  ...{ status: 200, headers: new Map(headers), body: null, bodyUsed: false },
+  arrayBuffer: () => {},
+});
+
+test("what looks like a Response has its headers in lower case", async () => {
+  const answer = await overHttp(() => likeResponse([["X-Mood", "gr\u00fcn\tblue"]]));
+  expect(answer.head).toEqual({ kind: "http", status: 200, headers: ["x-mood", "gr\u00fcn\tblue"] });
+});
+
+test.each([
+  ["a line break in a value", "x-a", "a\r\nset-cookie: b", "header x-a has a value"],
+  ["a NUL in a value", "x-a", "a\0", "header x-a has a value"],
+  ["a character beyond Latin-1", "x-a", "\u6f22", "header x-a has a value"],
+  ["a number as a value", "x-a", 7, "header x-a has a value"],
+  ["a line break in a name", "x-a: 1\r\nset-cookie", "b", 'does not allow: "x-a: 1\\r\\nset-cookie"'],
+  ["a space in a name", "x a", "b", 'does not allow: "x a"'],
+  ["an empty name", "", "b", 'does not allow: ""'],
+  ["a symbol as a name", Symbol("x"), "b", 'does not allow: "symbol"'],
+])("what looks like a Response is refused at once with %s, by the header's name", async (_what, name, value, says) => {
+  const { failure } = await overHttp(() => likeResponse([[name, value]]));
+  expect(failure).toMatchObject({ status: 500, code: "result-invalid", message: expect.stringContaining(says) });
+  expect(failure?.message).not.toMatch(/[\r\n]/);
+});
+
 test("a result that is one part when all is said leaves as one frame", async () => {
   const answer = await overHttp(() => Response.json({ small: true }));
   expect(answer.parts).toHaveLength(1);

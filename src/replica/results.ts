@@ -9,6 +9,7 @@
  */
 import { ndjsonOf, sseOf } from "../api/api.ts";
 import { ServeError } from "../base/serve-error.ts";
+import { MAX_EXCERPT_CHARS } from "../model/limits.ts";
 import type { ReplyHead } from "../model/wire.ts";
 import { encodeResult, jsonText } from "./result-bytes.ts";
 import { bodyStream, itemStream, ndjsonStream, type PartStream, rawStream, sseStream } from "./streams.ts";
@@ -94,10 +95,34 @@ function replyOfResponse(response: Response): Reply {
   }
   const headers: string[] = [];
   // `set-cookie` comes once for each cookie.
-  for (const [name, value] of response.headers) headers.push(name, value);
+  for (const [name, value] of response.headers) addHeader(headers, name, value);
   const head: ReplyHead = { kind: "http", status, headers };
   return body === null ? { kind: "whole", head, body: undefined } : { kind: "stream", stream: bodyStream(head, body) };
 }
+
+/** RFC 9110. `Headers` refuses the rest itself; what only looks like a Response may hold anything. */
+const HEADER_NAME = /^[\w!#$%&'*+.^`|~-]+$/;
+const HEADER_VALUE = /^[\t -~\x80-\xff]*$/;
+
+/** Names in lower case: what becomes of a header goes by its name. */
+function addHeader(headers: string[], name: unknown, value: unknown): void {
+  if (typeof name !== "string" || !HEADER_NAME.test(name)) {
+    throw new ServeError(
+      "result-invalid",
+      `the handler returned a Response with a header whose name HTTP does not allow: ${JSON.stringify(excerptOf(name))}.`,
+    );
+  }
+  if (typeof value !== "string" || !HEADER_VALUE.test(value)) {
+    throw new ServeError(
+      "result-invalid",
+      `the handler returned a Response whose header ${excerptOf(name)} has a value that HTTP does not allow. It must be a string without line breaks and characters above U+00FF; encodeURIComponent makes one of any text.`,
+    );
+  }
+  headers.push(name.toLowerCase(), value);
+}
+
+const excerptOf = (name: unknown): string =>
+  typeof name === "string" ? name.slice(0, MAX_EXCERPT_CHARS) : typeof name;
 
 /**
  * Seen by its shape, so that one of another copy of the class counts too (a package's own, a framework's in the place of the global

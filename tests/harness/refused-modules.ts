@@ -98,7 +98,7 @@ export const REFUSED_MODULES: readonly RefusedModule[] = [
   },
   {
     name: "a decorator behind tabs and an @ that is none",
-    files: { "app.js": 'export const a = "@x"; // @y\nexport class A {\n\t\t/* @z */ static @d x = `@${a}`;\n}' },
+    files: { "app.js": 'export const a = "@x"; // @y\nexport class A {\n\t\t/* @z */ static @d x = `@z`;\n}' },
     load: "app.js",
     code: "module-unsupported-syntax",
     says: ["app.js:3: Node has no decorators", TSX],
