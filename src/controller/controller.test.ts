@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import {
   appBackend,
+  appEndpoint,
   createBackend,
   createEndpoint,
   deleteBackend,
@@ -15,7 +16,7 @@ import {
 import { ControllerLab } from "../../tests/harness/controller-lab.ts";
 import { waitFor } from "../../tests/harness/wait-for.ts";
 import { ServeError } from "../base/serve-error.ts";
-import type { EndpointTag } from "../model/ids.ts";
+import type { EndpointTag, GoalId } from "../model/ids.ts";
 import { MAX_DEPLOY_CHANGES } from "../model/limits.ts";
 import { NO_SNAPSHOT, type PollAnswer } from "../model/longpoll.ts";
 import type { BackendRecord, InstanceRecord } from "../model/records.ts";
@@ -58,6 +59,26 @@ describe("a life", () => {
       processes: [{ kind: "controller", state: "ready" }],
     });
     expect((await lab.saved()).get("instance")).toMatchObject({ id: "lab-id", name: "lab", phase: "running" });
+  });
+
+  test("tells its status in one order, whatever was planned in between", async () => {
+    await lab.startAgent();
+    const controller = await lab.lead();
+    const endpoints = { f: appEndpoint({ v1: 1 }), e: appEndpoint({ v2: 1 }) };
+    const backends = { v2: appBackend({ numReplicas: 2 }), v1: appBackend({ numReplicas: 2 }) };
+    await lab.settle(controller, deploy("shop", backends, endpoints));
+    const status = async () => {
+      const { processes, ...rest } = await controller.status();
+      return { ...rest, processes: processes.map(({ uptimeMs: _, ...it }) => it) };
+    };
+    const before = await status();
+    const plan = await controller.plan({ ...deploy("shop", {}, {}), goalId: "g-plan" as GoalId });
+    expect(plan.filter(({ action }) => action === "drain replica")).toHaveLength(4);
+    expect(await status()).toEqual(before);
+    expect(before.backends.map(({ tag }) => tag)).toEqual(["v1", "v2"]);
+    expect(before.endpoints.map(({ tag }) => tag)).toEqual(["e", "f"]);
+    const actors = before.processes.slice(2).map(({ name }) => Number(name.split("#")[1]));
+    expect(actors).toEqual(actors.toSorted((x, y) => x - y));
   });
 
   test("starts what is asked for, reports it, and remembers it for the next one", async () => {

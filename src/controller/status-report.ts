@@ -13,7 +13,7 @@ import type { View } from "../core/view.ts";
 import type { ActorStatus, Assignment } from "../model/actor.ts";
 import type { BackendConfigInput } from "../model/backend-config.ts";
 import type { Goal } from "../model/calls.ts";
-import { type ActorName, agentName, type GoalId, type NodeName } from "../model/ids.ts";
+import { type ActorName, agentName, type GoalId, type NodeName, ordinalOf } from "../model/ids.ts";
 import { MAX_STATUS_GOALS } from "../model/limits.ts";
 import {
   type BackendRecord,
@@ -35,6 +35,10 @@ export interface Reported {
   readonly now: { readonly instant: Instant; readonly timestamp: Timestamp };
 }
 
+// The order in the view is that of adding, which a plan and the next life change.
+const byTag = (a: { readonly tag: string }, b: { readonly tag: string }): number => (a.tag < b.tag ? -1 : 1);
+const byAge = (a: Assignment, b: Assignment): number => ordinalOf(a.actor) - ordinalOf(b.actor);
+
 const MASK = "***";
 
 export const reportStatus = (known: Reported, instance: InstanceRecord): Status => ({
@@ -44,13 +48,13 @@ export const reportStatus = (known: Reported, instance: InstanceRecord): Status 
   http: instance.http,
   urls: urlsOf(known.view),
   metrics: Array.from(known.view.all("node")).flatMap(({ metricsUrl }) => metricsUrl ?? []),
-  endpoints: Array.from(known.view.all("endpoint"), endpointStatus),
-  backends: Array.from(known.view.all("backend"), (record) => backendStatus(known, record)),
+  endpoints: [...known.view.all("endpoint")].sort(byTag).map(endpointStatus),
+  backends: [...known.view.all("backend")].sort(byTag).map((record) => backendStatus(known, record)),
   goals: goalsOf(known),
   processes: [
     ...agentsOf(known),
     known.self,
-    ...Array.from(known.view.all("assignment"), (assignment) => processStatus(known, assignment)),
+    ...[...known.view.all("assignment")].sort(byAge).map((assignment) => processStatus(known, assignment)),
   ],
 });
 
@@ -92,7 +96,9 @@ const codeStatus = (
   { tag, identity }: BackendRecord,
 ): Pick<BackendStatus, "digest" | "codeFrom" | "drift"> => {
   if (identity === undefined) return {};
-  const drift = [...view.replicasOf(tag)].flatMap((actor) => driftOf(view, actor));
+  const drift = [...view.replicasOf(tag)]
+    .sort((a, b) => ordinalOf(a) - ordinalOf(b))
+    .flatMap((actor) => driftOf(view, actor));
   return { digest: identity.digest, codeFrom: identity.from, ...(drift.length === 0 ? {} : { drift }) };
 };
 
