@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { type Command, Option } from "commander";
 import { ServeError } from "../base/serve-error.ts";
 import type { ApiListener } from "../model/launch.ts";
-import type { HttpConfig } from "../model/records.ts";
+import { HTTP_LOCATIONS, type HttpConfig } from "../model/records.ts";
 import { parsePort } from "./arguments.ts";
 import { addHttpOptions, type HttpFlags, httpOf, metricsOf } from "./http-options.ts";
 import type { Common } from "./options.ts";
@@ -14,6 +14,7 @@ interface StartFlags extends HttpFlags {
   readonly instance: string;
   readonly stateDir?: string;
   readonly api?: string;
+  readonly location?: HttpConfig["location"];
   readonly json?: true;
 }
 
@@ -26,12 +27,17 @@ export const addStart = (program: Command, common: Common): void => {
         "MAITRED_STATE_DIR",
       ),
     )
+    .addOption(
+      new Option("--location <where>", "nodes with proxies: none, the head, or every one (default head)").choices(
+        HTTP_LOCATIONS,
+      ),
+    )
     .option("--api <host:port>", "also answer REST on TCP, with the token of the state folder")
     .option("--json", "print one JSON document")
     .addHelpText(
       "after",
       `
---proxies 0: nothing answers HTTP, only handles reach the endpoints.
+--proxies 0 or --location none: nothing answers HTTP, only handles reach the endpoints.
 
 Examples:
   maitred start --instance shop --port 8080 --proxies 2
@@ -42,7 +48,7 @@ Examples:
 
 const start = async ({ world }: Common, flags: StartFlags): Promise<void> => {
   const wanted: Wanted = {
-    http: httpOf(flags),
+    http: { ...httpOf(flags), ...(flags.location === undefined ? {} : { location: flags.location }) },
     api: flags.api === undefined ? undefined : parseListener(flags.api),
     metrics: metricsOf(flags),
   };
@@ -62,7 +68,9 @@ const start = async ({ world }: Common, flags: StartFlags): Promise<void> => {
     if (flags.json) return world.terminal.out(`${JSON.stringify(answer)}\n`);
     const paint = paintOf(world.terminal);
     const none =
-      http.proxiesPerNode === 0 ? "nothing answers HTTP, only handles reach endpoints" : "no proxy listens yet";
+      http.proxiesPerNode === 0 || http.location === "none"
+        ? "nothing answers HTTP, only handles reach endpoints"
+        : "no proxy listens yet";
     const where = urls.length > 0 ? urls.join(" ") : `(${none})`;
     world.terminal.out(
       `${paint.green(alreadyRunning ? "runs already" : "started")} ${instance.name} ${where}\n${metricsLine(paint, scrapes)}${paint.dim(`state in ${instance.stateDir}`)}\n`,
@@ -93,6 +101,7 @@ const refuseOther = (name: string, { wanted, http, api, metrics }: Present & { r
     // Port 0 is any port.
     ["--port", wanted.http.port === 0 ? undefined : wanted.http.port, http.port],
     ["--proxies", wanted.http.proxiesPerNode, http.proxiesPerNode],
+    ["--location", wanted.http.location, http.location],
     ["--api", wanted.api === undefined ? undefined : `${wanted.api.host}:${wanted.api.port}`, apiText],
     ["--metrics-host", wanted.metrics?.host, metrics?.host ?? "none"],
     ["--metrics-port", wanted.metrics?.port === 0 ? undefined : wanted.metrics?.port, metrics?.port ?? "none"],

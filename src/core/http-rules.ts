@@ -4,15 +4,13 @@
  */
 import { suggestion } from "../base/did-you-mean.ts";
 import { MAX_PROXIES_PER_NODE } from "../model/limits.ts";
-import { DEFAULT_HTTP_CONFIG, type HttpConfig } from "../model/records.ts";
-
-const LOCATIONS: readonly HttpConfig["location"][] = ["none", "head", "every"];
+import { DEFAULT_HTTP_CONFIG, HTTP_LOCATIONS, type HttpConfig } from "../model/records.ts";
 
 /** What a value of each option must be, and how to say so. */
 const RULES: Readonly<Record<keyof HttpConfig, readonly [string, (value: unknown) => boolean]>> = {
   host: ["a host name or address", (value) => typeof value === "string" && value !== ""],
   port: ["a whole number from 0 to 65535", (value) => isWithin(value, 65_535)],
-  location: [`one of ${LOCATIONS.join(", ")}`, (value) => LOCATIONS.some((location) => location === value)],
+  location: [`one of ${HTTP_LOCATIONS.join(", ")}`, (value) => HTTP_LOCATIONS.some((location) => location === value)],
   proxiesPerNode: [
     `a whole number from 0 to ${MAX_PROXIES_PER_NODE}`,
     (value) => isWithin(value, MAX_PROXIES_PER_NODE),

@@ -13,10 +13,13 @@ import type { Json } from "./json.ts";
 /** Raised when a record changes shape; a controller that finds a higher one refuses to start (`schema-newer`). */
 export const SCHEMA_VERSION = 1;
 
+/** Nodes that have proxies. */
+export const HTTP_LOCATIONS = ["none", "head", "every"] as const;
+
 export interface HttpConfig {
   readonly host: string;
   readonly port: number;
-  readonly location: "none" | "head" | "every";
+  readonly location: (typeof HTTP_LOCATIONS)[number];
   readonly proxiesPerNode: number;
 }
 

@@ -199,16 +199,17 @@ describe("commands that cannot be done", () => {
 
   test("start of a running instance with other options says which it does not have", async () => {
     const api = ["--api", "127.0.0.1:8001"];
-    const refused = await maitred(["start", "--instance", name, "--proxies", "3", ...api]);
+    const refused = await maitred(["start", "--instance", name, "--proxies", "3", "--location", "every", ...api]);
     const sentence = expectRefusal(refused, { status: 1, code: "instance-exists" });
     expect(sentence).toContain("--proxies 3 (it has 2)");
+    expect(sentence).toContain("--location every (it has head)");
     expect(sentence).toContain("--api 127.0.0.1:8001 (it has none)");
     expect(await maitred(["start", "--instance", name, "--proxies", "2", "--port", "0"])).toMatchObject({ status: 0 });
   });
 
   test("two instances of one name are told apart by their state folders, by nothing else", async () => {
     const stateDir = lab().folder("elsewhere");
-    const twin = await maitred(["start", "--instance", name, "--state-dir", stateDir, "--port", "0", "--proxies", "0"]);
+    const twin = await maitred(["start", "--instance", name, "--state-dir", stateDir, "--location", "none"]);
     expect(twin.stdout).toContain("nothing answers HTTP");
     const refused = expectRefusal(await maitred(["status", "--instance", name]), {
       status: 2,
@@ -218,6 +219,7 @@ describe("commands that cannot be done", () => {
     expect(refused).not.toContain("--instance");
     const found = await maitred(["status", "--instance", name, "--state-dir", stateDir, "--json"]);
     expect(found.json<Status>().processes.filter(({ kind }) => kind === "proxy")).toEqual([]);
+    expect(found.json<Status>().http).toMatchObject({ location: "none" });
     const stopped = await maitred(["stop", "--state-dir", stateDir]);
     expect(stopped.stdout).toBe(
       `stopped ${name}; start it again with: maitred start --instance ${name} --state-dir ${stateDir}\n`,
