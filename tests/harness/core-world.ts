@@ -12,6 +12,7 @@ import { type Fact, factOf } from "../../src/core/facts.ts";
 import { NoteBook } from "../../src/core/notes.ts";
 import { observeReplicas } from "../../src/core/observed-replica.ts";
 import { type Plan, planCall } from "../../src/core/plan.ts";
+import type { Wanted } from "../../src/core/reconcile-instance.ts";
 import type { Laggard, Published, Routers, SoftState, Withdrawal } from "../../src/core/soft-state.ts";
 import { View } from "../../src/core/view.ts";
 import type { Action } from "../../src/model/action.ts";
@@ -76,7 +77,7 @@ export class CoreWorld {
   constructor(http: Partial<HttpConfig> = { location: "none" }) {
     this.#http = http;
     this.setNode(1);
-    this.turn({ begin: true });
+    this.turn({ begin: "resume" });
   }
 
   // ── the controller's part
@@ -93,15 +94,24 @@ export class CoreWorld {
     return `g${this.#goals}` as GoalId;
   }
 
-  turn({ calls = [], begin = false }: { readonly calls?: readonly Call[]; readonly begin?: boolean } = {}): Decision {
+  turn({
+    calls = [],
+    begin,
+  }: {
+    readonly calls?: readonly Call[];
+    readonly begin?: Wanted["phase"] | undefined;
+  } = {}): Decision {
     const due = this.#wakes.filter((wake) => wake.at <= this.now).map((wake) => wake.key);
     this.#wakes = this.#wakes.filter((wake) => wake.at > this.now);
     const dirty = [...this.#dirty, ...due];
     this.#dirty = [];
-    const wanted = { instance: INSTANCE, instanceId: "i1" as InstanceId, http: this.#http, phase: "resume" } as const;
+    const wanted = begin && {
+      ...{ instance: INSTANCE, instanceId: "i1" as InstanceId },
+      ...{ http: this.#http, phase: begin },
+    };
     const decision = decide(
       { view: this.view, soft: this.soft, keys: this.keys },
-      { begin: begin ? wanted : undefined, calls, dirty, quarantined: new Set() },
+      { begin: wanted, calls, dirty, quarantined: new Set() },
       { instant: this.now, timestamp: this.now },
     );
     this.decisions.push(decision);
@@ -139,8 +149,8 @@ export class CoreWorld {
     }
   }
 
-  /** A new life: only what is saved is known. */
-  crash(): void {
+  /** A new life: only what is saved is known. Over: it is one that somebody asked for, `keep`: it takes the place of one that died. */
+  crash(phase: Wanted["phase"] = "resume"): void {
     this.view = new View();
     const facts = [...this.saved].map(([key, { text, revision }]) => ({
       fact: factOf(this.keys, key, text),
@@ -159,7 +169,7 @@ export class CoreWorld {
     this.#isFirstLife = false;
     for (const client of this.clients) client.applied = undefined;
     this.#dirty.push(...everything(this.view));
-    this.turn({ begin: true });
+    this.turn({ begin: phase });
   }
 
   /** What the call would do. */

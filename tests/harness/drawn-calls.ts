@@ -11,6 +11,8 @@ import {
   restart,
   setTraffic,
   shadowTraffic,
+  shutdown,
+  stop,
   update,
 } from "./calls.ts";
 import { CoreWorld } from "./core-world.ts";
@@ -79,6 +81,14 @@ export const call = fc.oneof(
   fc.tuple(endpoint, traffic).map(([tag, shares]) => setTraffic(tag, shares)),
   fc.tuple(endpoint, backend, fc.constantFrom(0, 0.5)).map(([tag, of, share]) => shadowTraffic(tag, of, share)),
   app,
+);
+/** What becomes of the whole instance. `start`: somebody asks for it, whatever it is doing; for the core that is a new life. */
+export type Step = AnyCall | ReturnType<typeof stop> | ReturnType<typeof shutdown> | { readonly kind: "start" };
+export const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 24, arbitrary: call },
+  { weight: 3, arbitrary: fc.constant(stop()) },
+  { weight: 3, arbitrary: fc.constant({ kind: "start" } as const) },
+  { weight: 1, arbitrary: fc.constant(shutdown()) },
 );
 /** Calls that make replicas come and go. */
 export const change = fc.oneof(
