@@ -5,6 +5,7 @@ import { ReplicaLab, type StartedReplica } from "../../tests/harness/replica-lab
 import { bodyOf, httpHead, methodHead, resultOf, textOf } from "../../tests/harness/wire-client.ts";
 import { createSocketTransport } from "../adapters/socket-transport.ts";
 import { END } from "../core/wire/frame-writer.ts";
+import { encodeValue } from "../core/wire/values.ts";
 import {
   MAX_REPLY_HOLD_MS,
   MAX_STREAMS_PER_CONNECTION,
@@ -12,7 +13,7 @@ import {
   STREAM_WINDOW_BYTES,
   WIRE_PEER_IDLE_MS,
 } from "../model/limits.ts";
-import { FRAME } from "../model/wire.ts";
+import { FRAME, WIRE_PROTOCOL } from "../model/wire.ts";
 import type { Transport } from "../ports/transport.ts";
 
 const lab = new ReplicaLab();
@@ -50,8 +51,50 @@ describe("HELLO", () => {
 });
 
 const u32 = (value: number) => [value & 255, (value >> 8) & 255, (value >> 16) & 255, value >>> 24];
-const frame = (type: number, streamId: number, head: readonly number[] = [], flags = 0) =>
-  new Uint8Array([...u32(8 + head.length), type, flags, head.length, 0, ...u32(streamId), ...head]);
+const frame = (type: number, streamId: number, head: Iterable<number> & { readonly length: number } = [], flags = 0) =>
+  new Uint8Array([
+    ...u32(8 + head.length),
+    ...[type, flags, head.length & 255, head.length >> 8],
+    ...u32(streamId),
+    ...head,
+  ]);
+
+const HELLO: readonly unknown[] = [WIRE_PROTOCOL, "i-1", "b:v1#1", 1, "stranger"];
+const LONG = "x".repeat(30_000);
+
+describe("a HELLO that is whole and wrong", () => {
+  test.each<readonly [string, readonly unknown[]]>([
+    ["no field", []],
+    ["a field too few", HELLO.slice(0, 4)],
+    ["a field too many", [...HELLO, 1]],
+    ["a protocol that is text", HELLO.with(0, "1")],
+    ["a negative protocol", HELLO.with(0, -1)],
+    ["a broken number as protocol", HELLO.with(0, 1.5)],
+    ["an instance that is a number", HELLO.with(1, 7)],
+    ["no instance", HELLO.with(1, null)],
+    ["a replica that is bytes", HELLO.with(2, new Uint8Array(3))],
+    ["an incarnation that is text", HELLO.with(3, "1")],
+    ["an incarnation without end", HELLO.with(3, Number.POSITIVE_INFINITY)],
+    ["a peer that is a list", HELLO.with(4, [])],
+    ["an instance of 30 KB", HELLO.with(1, LONG)],
+    ["a replica of 30 KB", HELLO.with(2, LONG)],
+    ["two names of 30 KB", HELLO.with(1, LONG).with(4, LONG)],
+    ["a peer with line breaks", HELLO.with(1, "a\nb").with(4, "a\r\nlevel=error")],
+  ])("%s is refused in a bounded sentence of one line", async (_name, fields) => {
+    const started = await lab.start({ exports: { default: () => "x" } });
+    const client = started.connectAs(undefined);
+    client.raw(frame(FRAME.HELLO, 0, encodeValue(fields)));
+    await client.closed;
+    const [line, ...more] = started.log.lines.filter(({ event }) => event.startsWith("wire-"));
+    expect(more).toEqual([]);
+    expect(line).toMatchObject({ level: "warn", fields: { reason: expect.stringMatching(/^the peer sent \S.*$/) } });
+    const { code, message } = client.lastWord ?? {};
+    expect(code).toBe(line?.fields["code"]);
+    expect(message).toMatch(/^replica .* closes this connection: .* sent .*\.$/);
+    for (const text of [message, line?.fields["reason"], line?.fields["peer"]])
+      expect(String(text).length).toBeLessThan(600);
+  });
+});
 
 describe("a peer that breaks the protocol loses its connection and nobody else's", () => {
   test.each<readonly [string, "greeted" | "silent", Uint8Array]>([

@@ -12,6 +12,7 @@ import { decodeCount, decodeHello, decodeQueryHead } from "../core/wire/heads.ts
 import { ERROR_CODES } from "../model/error-codes.ts";
 import {
   GOODBYE_MS,
+  MAX_EXCERPT_CHARS,
   MAX_REPLY_HOLD_MS,
   MAX_STREAMS_PER_CONNECTION,
   MAX_WIRE_BACKLOG_BYTES,
@@ -169,7 +170,7 @@ export class Connection implements SocketEvents, Guest, QueryLine {
     if (frame.type !== FRAME.HELLO) return `a frame of type ${frame.type} before its HELLO`;
     const hello = decodeHello(frame.head);
     if (isProtocolError(hello)) return hello.reason;
-    this.#peer = hello.peer;
+    this.#peer = shown(hello.peer);
     const mismatch = mismatchOf(hello, this.#world.hello);
     if (mismatch !== undefined) {
       this.#refuse("peer-refused", `the HELLO of ${mismatch}`);
@@ -321,10 +322,17 @@ const cancelled = (why: string): ServeError => new ServeError("query-cancelled",
 /** Why the caller means somebody else; undefined = it means this replica. */
 function mismatchOf(theirs: Hello, ours: Hello): string | undefined {
   if (theirs.protocol !== WIRE_PROTOCOL) return `protocol ${theirs.protocol}, and this is ${WIRE_PROTOCOL}`;
-  if (theirs.instanceId !== ours.instanceId) return `instance ${theirs.instanceId}, and this is ${ours.instanceId}`;
-  if (theirs.replica !== ours.replica) return `replica ${theirs.replica}, and this is ${ours.replica}`;
+  if (theirs.instanceId !== ours.instanceId)
+    return `instance ${shown(theirs.instanceId)}, and this is ${ours.instanceId}`;
+  if (theirs.replica !== ours.replica) return `replica ${shown(theirs.replica)}, and this is ${ours.replica}`;
   if (theirs.incarnation !== ours.incarnation) {
     return `incarnation ${theirs.incarnation}, and this is ${ours.incarnation}`;
   }
   return undefined;
 }
+
+/** What a stranger calls things, for a sentence of one line. */
+const shown = (name: string): string => {
+  const line = name.slice(0, MAX_EXCERPT_CHARS).replace(/\p{C}/gu, "?");
+  return name.length <= MAX_EXCERPT_CHARS ? line : `${line}…`;
+};
