@@ -4,7 +4,7 @@ import { ask, expectProblem } from "../../tests/harness/http.ts";
 import { closureOf, ProxyLab } from "../../tests/harness/proxy-lab.ts";
 import { RawHttp } from "../../tests/harness/raw-http.ts";
 import { context, type ServeRequest, sse } from "../api/api.ts";
-import { HttpError } from "../base/serve-error.ts";
+import { HttpError, ServeError } from "../base/serve-error.ts";
 
 const lab = new ProxyLab();
 afterEach(() => lab.close());
@@ -265,6 +265,21 @@ describe("a problem", () => {
     const answer = await ask(url);
     expect(expectProblem(answer, { status: 409, code: "http-error" })).toBe("the flower is taken.");
     expect(answer.json()).toMatchObject({ type: "about:blank", title: "Conflict" });
+  });
+
+  test("of a user's own error has its details, whatever values they are", async () => {
+    const details = { id: 12n, rows: new BigInt64Array([3n]), at: new Date(0), kinds: new Map([["a", 1]]) };
+    const { url } = await lab.serve({
+      door: () => {
+        throw new ServeError("flower-taken", "it is taken.", { details });
+      },
+    });
+    const answer = await ask(url);
+    expect(answer.status).toBe(500);
+    expect(answer.json()).toMatchObject({
+      code: "flower-taken",
+      details: { id: "12", rows: { 0: "3" }, at: "1970-01-01T00:00:00.000Z" },
+    });
   });
 
   test("of a handler that threw tells the request id and nothing else", async () => {

@@ -45,5 +45,8 @@ export function problemOfFailure(failure: WireFailure, { requestId, reasonOf }: 
   const headers = ["content-type", "application/problem+json"];
   if (requestId !== undefined) headers.push("x-request-id", requestId);
   if (status === 503) headers.push("retry-after", String(RETRY_AFTER_SECONDS));
-  return { status, headers, body: Buffer.from(JSON.stringify(problem)) };
+  return { status, headers, body: Buffer.from(JSON.stringify(problem, asJson)) };
 }
+
+/** The details of a user's error are any values that cross the wire; of those JSON refuses one kind. */
+const asJson = (_key: string, value: unknown): unknown => (typeof value === "bigint" ? String(value) : value);

@@ -221,6 +221,7 @@ test.each([
     "a toJSON or a getter of it threw; the replica's log has the reason under the request id",
   ],
   ["a toJSON that returns nothing", () => ({ toJSON() {} }), "JSON has no word for what its toJSON returned"],
+  ["a stream of nothing that is JSON", () => [undefined].values(), "JSON has no word for undefined"],
   ["a cycle", cyclic, "it refers to itself"],
   ["a BigInt", () => ({ rows: [1n] }), "it holds a BigInt, which JSON has no word for"],
   ["a symbol", () => Symbol(SECRET), "JSON has no word for a symbol"],

@@ -52,9 +52,10 @@ function kindOfFailure(error: unknown): string {
   return "a toJSON or a getter of it threw; the replica's log has the reason under the request id";
 }
 
-/** `typeof` is a function or a symbol, or else its `toJSON` has returned nothing. */
-const nameOf = (value: unknown): string =>
-  typeof value === "object" ? "what its toJSON returned" : `a ${typeof value}`;
+const nameOf = (value: unknown): string => {
+  if (value === undefined) return "undefined";
+  return typeof value === "object" ? "what its toJSON returned" : `a ${typeof value}`;
+};
 
 const invalid = (why: string, cause: unknown): ServeError =>
   new ServeError("result-invalid", `${CANNOT_BE_SENT} ${why}`, { cause });
