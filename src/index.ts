@@ -9,6 +9,7 @@ export {
   type App,
   type Backend,
   type BackendConfig,
+  type BackendConfigUpdate,
   type BackendStatus,
   type BatchContext,
   type BatchOptions,

@@ -38,7 +38,7 @@ export type {
   Wait,
 } from "./client-types.ts";
 export { type CodeHost, ownProcess, sharedProcess } from "./code-host.ts";
-export type { BackendConfig, CommonConfig, Endpoint, HttpMethod } from "./config-types.ts";
+export type { BackendConfig, BackendConfigUpdate, CommonConfig, Endpoint, HttpMethod } from "./config-types.ts";
 export { context, currentQuery, runWithContext } from "./context.ts";
 export { createHandle } from "./handle.ts";
 export type { CallOptions, Handle, HandleFor, Ref, Send, Stream, UntypedHandle } from "./handle-types.ts";

@@ -4,7 +4,7 @@
  * it may or may not have been made, and repeating it is safe.
  */
 import type { App, Backend, Handles } from "./app-types.ts";
-import type { BackendConfig, Endpoint, HttpMethod } from "./config-types.ts";
+import type { BackendConfig, BackendConfigUpdate, Endpoint, HttpMethod } from "./config-types.ts";
 import type { HandleFor } from "./handle-types.ts";
 
 /** What a change wants to become true, and how far it is. */
@@ -117,8 +117,8 @@ export interface Client<A = unknown> extends AsyncDisposable {
   readonly urls: readonly string[];
   /** Throws `backend-exists` when the tag exists with another value; one whose creation failed is made anew. */
   createBackend<T>(tag: string, backend: Backend<T>, config?: BackendConfig<NoInfer<T>>, wait?: Wait): Promise<Goal>;
-  /** Changes the fields that are named, leaves the others. */
-  updateBackendConfig<T = unknown>(tag: string, config: Partial<BackendConfig<T>>, wait?: Wait): Promise<Goal>;
+  /** Changes the fields that are named, leaves the others. null takes away what has no default to set: `{ cwd: null }`. */
+  updateBackendConfig<T = unknown>(tag: string, config: BackendConfigUpdate<T>, wait?: Wait): Promise<Goal>;
   /** Replaces every replica, rolling. */
   restartBackend(tag: string, wait?: Wait): Promise<Goal>;
   /** Throws `backend-in-use` while an endpoint names it. `force`: kills the replicas instead of draining them. */

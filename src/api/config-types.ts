@@ -88,6 +88,13 @@ export type BackendConfig<T = unknown> = CommonConfig &
       ? UserConfigOf<T>
       : Partial<UserConfigOf<T>>);
 
+type Removable = "maxBatchSize" | "batchWaitTimeoutMs" | "envFile" | "cwd" | "codeVersion";
+
+/** Some fields of a configuration; null takes one away that has no default to set instead. */
+export type BackendConfigUpdate<T = unknown> = Omit<Partial<BackendConfig<T>>, Removable> & {
+  readonly [K in Removable]?: CommonConfig[K] | null;
+};
+
 export interface EndpointCommon {
   /** `/iris`, `/users/:id`, `/api/*`; absent = reachable through handles only. */
   readonly route?: `/${string}` | undefined;

@@ -57,11 +57,10 @@ export const addBackendCommands = (program: Command, common: Common): void => {
   addList(backend, common);
 };
 
-/** An update sets fields; it has no word for "as if never set". */
 const UNDOING = `
 To undo a field set it to its default: env={}, nodeArgs=[], numReplicas=1 (which ends autoscaling too). userConfig=null is handed
 to reconfigure(), and is nothing to code without it. envFile, cwd, codeVersion, maxBatchSize and batchWaitTimeoutMs have no default
-to set: leave them out of the app file and run \`maitred deploy\`, or create the backend under another tag and move the traffic.
+to set: null takes them away, as in cwd=null.
 `;
 
 const addReplicaCommands = (backend: Command, common: Common): void => {

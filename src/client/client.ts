@@ -6,6 +6,7 @@ import type {
   App,
   Backend,
   BackendConfig,
+  BackendConfigUpdate,
   BackendStatus,
   Client,
   Endpoint,
@@ -118,7 +119,7 @@ export class ServeClient<A = unknown> implements Client<A> {
     return this.#ports.untilGone(signal);
   }
 
-  updateBackendConfig<T = unknown>(tag: string, config: Partial<BackendConfig<T>>, wait?: Wait): Promise<Goal> {
+  updateBackendConfig<T = unknown>(tag: string, config: BackendConfigUpdate<T>, wait?: Wait): Promise<Goal> {
     return this.#change("PATCH", `${tagPath("backends", tag)}/config`, withPaths(config, "."), wait);
   }
 

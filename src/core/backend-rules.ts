@@ -9,6 +9,8 @@ import {
   type BackendConfig,
   type BackendConfigField,
   type BackendConfigInput,
+  type BackendConfigUpdate,
+  REMOVABLE_FIELDS,
   UPDATE_KIND,
 } from "../model/backend-config.ts";
 import type { ProbedOffers } from "../model/probe.ts";
@@ -76,13 +78,17 @@ export const changedFields = (before: BackendConfig, after: BackendConfig): read
 
 /**
  * The explicitly set fields of `update` over what was set before; of `resources` and `autoscaling`, their fields. `numReplicas` takes the
- * place of `autoscaling`, and the other way round: they exclude each other.
+ * place of `autoscaling`, and the other way round: they exclude each other. A removable field that is null is as if it had never been set.
  */
-export const mergeConfig = (before: BackendConfigInput, update: BackendConfigInput): BackendConfigInput => {
+export const mergeConfig = (before: BackendConfigInput, update: BackendConfigUpdate): BackendConfigInput => {
+  const removed: ReadonlySet<string> = new Set(REMOVABLE_FIELDS.filter((field) => update[field] === null));
   const set = Object.fromEntries(
-    Object.entries(update).filter(([, value]) => value !== undefined),
+    Object.entries(update).filter(([field, value]) => value !== undefined && !removed.has(field)),
   ) as BackendConfigInput;
-  const { numReplicas, autoscaling, ...others } = before;
+  const { numReplicas, autoscaling, ...rest } = before;
+  const others = Object.fromEntries(
+    Object.entries(rest).filter(([field]) => !removed.has(field)),
+  ) as BackendConfigInput;
   return {
     ...others,
     ...(numReplicas === undefined || set.autoscaling !== undefined ? {} : { numReplicas }),

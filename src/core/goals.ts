@@ -7,7 +7,8 @@
  */
 
 import { sha256 } from "../base/sha256.ts";
-import type { AppBackend, AppPart } from "../model/app.ts";
+import type { AppPart } from "../model/app.ts";
+import type { BackendConfigUpdate } from "../model/backend-config.ts";
 import type { Call } from "../model/calls.ts";
 import type { ErrorBody } from "../model/error-codes.ts";
 import type { GoalId } from "../model/ids.ts";
@@ -52,7 +53,7 @@ const asSaid = (call: Call): object => {
 const NOT_SAID = { identity: undefined, offers: undefined, envDigest: undefined } as const;
 
 /** A goal is kept longer than what it set, and shown to more people: of the values of `env` it keeps what tells them apart. */
-const told = ({ config }: Pick<AppBackend, "config">, goalId: GoalId): object => {
+const told = ({ config }: { readonly config: BackendConfigUpdate }, goalId: GoalId): object => {
   if (config.env === undefined) return NOT_SAID;
   const env = Object.entries(config.env).map(([name, value]) => [
     name,

@@ -63,6 +63,13 @@ describe("a backend's configuration", () => {
     });
   });
 
+  test("an update takes away what has no default to set; null is a userConfig", () => {
+    const before = { numReplicas: 3, cwd: "/a", envFile: "/a/env", maxBatchSize: 4, userConfig: 1 };
+    expect(mergeConfig(before, { cwd: null, envFile: null, codeVersion: null, userConfig: null })).toEqual({
+      ...{ numReplicas: 3, maxBatchSize: 4, userConfig: null },
+    });
+  });
+
   test("numReplicas and autoscaling take each other's place, and are refused together", () => {
     const autoscaling = { minReplicas: 1, maxReplicas: 2, targetQueriesPerReplica: 5 };
     expect(mergeConfig({ numReplicas: 3, cwd: "/a" }, { autoscaling })).toEqual({ cwd: "/a", autoscaling });

@@ -4,7 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import type { AppBackend } from "../model/app.ts";
+import type { BackendConfigUpdate } from "../model/backend-config.ts";
 import type { Call } from "../model/calls.ts";
 
 export const withEnvDigests = async (call: Call): Promise<Call> => {
@@ -14,9 +14,9 @@ export const withEnvDigests = async (call: Call): Promise<Call> => {
   return { ...call, backends: Object.fromEntries(await Promise.all(backends)) };
 };
 
-const noted = async <T extends Pick<AppBackend, "config" | "envDigest">>(wish: T): Promise<T> => {
+const noted = async <T extends { readonly config: BackendConfigUpdate }>(wish: T): Promise<T> => {
   const { envFile } = wish.config;
-  if (envFile === undefined) return wish;
+  if (envFile === undefined || envFile === null) return wish;
   const envDigest = await readFile(envFile).then(
     (bytes) => createHash("sha256").update(bytes).digest("hex"),
     () => undefined,

@@ -57,6 +57,14 @@ export type BackendConfigInput = {
     | undefined;
 };
 
+/** Fields without a default that could be set instead: an update takes them away by null. */
+export const REMOVABLE_FIELDS = ["maxBatchSize", "batchWaitTimeoutMs", "envFile", "cwd", "codeVersion"] as const;
+
+/** What an update says: a field that is absent stays as it is. */
+export type BackendConfigUpdate = Omit<BackendConfigInput, (typeof REMOVABLE_FIELDS)[number]> & {
+  readonly [K in (typeof REMOVABLE_FIELDS)[number]]?: BackendConfig[K] | null;
+};
+
 export const DEFAULT_BACKEND_CONFIG: BackendConfig = {
   numReplicas: 1,
   maxConcurrentQueries: 100,

@@ -3,7 +3,7 @@
  * `goalId` is the idempotency key, drawn by the caller.
  */
 import type { AppChange, AppSpec } from "./app.ts";
-import type { BackendConfigInput } from "./backend-config.ts";
+import type { BackendConfigInput, BackendConfigUpdate } from "./backend-config.ts";
 import type { CodeIdentity, CodeRef } from "./code-ref.ts";
 import type { EndpointSpec } from "./endpoint.ts";
 import type { ErrorBody } from "./error-codes.ts";
@@ -27,7 +27,7 @@ export type Call = { readonly goalId: GoalId } & (
       readonly kind: "updateBackendConfig";
       readonly tag: BackendTag;
       readonly envDigest?: string | undefined;
-      readonly config: BackendConfigInput;
+      readonly config: BackendConfigUpdate;
     }
   | { readonly kind: "restartBackend"; readonly tag: BackendTag }
   | { readonly kind: "deleteBackend"; readonly tag: BackendTag; readonly force: boolean }

@@ -2,7 +2,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { z } from "zod";
 import { ServeError } from "../base/serve-error.ts";
-import type { BackendConfigInput } from "../model/backend-config.ts";
+import type { BackendConfigUpdate } from "../model/backend-config.ts";
 import type { Call } from "../model/calls.ts";
 import { type BackendTag, type EndpointTag, isGoalId } from "../model/ids.ts";
 import { MAX_DEPLOY_BODY_BYTES } from "../model/limits.ts";
@@ -35,10 +35,10 @@ export const addRoutes = (app: FastifyInstance, options: RestOptions): void => {
   );
   app.patch(
     "/v1/backends/:tag/config",
-    { schema: { params: schemas.tagParams, body: schemas.backendConfigSchema } },
+    { schema: { params: schemas.tagParams, body: schemas.backendConfigUpdateSchema } },
     (request, reply) => {
       const { tag } = request.params as { tag: BackendTag };
-      return change(request, reply, { kind: "updateBackendConfig", tag, config: request.body as BackendConfigInput });
+      return change(request, reply, { kind: "updateBackendConfig", tag, config: request.body as BackendConfigUpdate });
     },
   );
   app.post("/v1/backends/:tag/restart", { schema: { params: schemas.tagParams } }, (request, reply) =>

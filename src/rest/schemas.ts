@@ -69,6 +69,17 @@ export const backendConfigSchema = z
   .partial()
   .meta({ id: "BackendConfig" });
 
+/** null: as if it had never been set. */
+export const backendConfigUpdateSchema = backendConfigSchema
+  .extend({
+    maxBatchSize: positiveInteger.nullish(),
+    batchWaitTimeoutMs: z.number().nonnegative("must not be negative").nullish(),
+    envFile: text.nullish(),
+    cwd: text.nullish(),
+    codeVersion: z.string().nullish(),
+  })
+  .meta({ id: "BackendConfigUpdate" });
+
 const fileUrl = text.startsWith("file:///", "must be a file:/// URL");
 const certainty = z.enum(["yes", "no", "maybe"]);
 
@@ -139,7 +150,7 @@ export const shadowTrafficSchema = z.strictObject({ proportion: share });
 export const planSchema = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("deploy"), app: tag, ...deploySchema.shape }),
   z.strictObject({ kind: z.literal("createBackend"), tag, ...createBackendSchema.shape }),
-  z.strictObject({ kind: z.literal("updateBackendConfig"), tag, config: backendConfigSchema }),
+  z.strictObject({ kind: z.literal("updateBackendConfig"), tag, config: backendConfigUpdateSchema }),
   z.strictObject({ kind: z.literal("restartBackend"), tag }),
   z.strictObject({ kind: z.literal("deleteBackend"), tag, force: z.boolean().optional() }),
   z.strictObject({ kind: z.literal("createEndpoint"), tag, endpoint: createEndpointSchema }),

@@ -43,7 +43,15 @@ describe("changes", () => {
     ["sets a shadow", ["shadow", "set", "e", "v2=50%"]],
     [
       "updates a configuration",
-      ["backend", "update", "v2", "--set", 'userConfig={"greeting":"hi"}', "maxConcurrentQueries=3"],
+      [
+        "backend",
+        "update",
+        "v2",
+        "--set",
+        'userConfig={"greeting":"hi"}',
+        "maxConcurrentQueries=3",
+        "codeVersion=null",
+      ],
     ],
     ["scales", ["backend", "scale", "v1", "1"]],
     ["restarts", ["backend", "restart", "v1"]],

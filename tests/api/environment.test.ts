@@ -83,6 +83,13 @@ test("a replica gets them, a change of each replaces it, the file is read at eac
   });
   expect((await ask()).env).toMatchObject({ SURROUNDINGS_C: SECRET });
 
+  // With its envFile and its folder taken away it is what the instance gives it.
+  await client.updateBackendConfig("b", { envFile: null, cwd: null });
+  const plain = await ask();
+  expect(plain.env).toEqual({ SURROUNDINGS_C: SECRET });
+  expect(cwds).not.toContain(plain.cwd);
+  expect(Object.keys(await client.getBackendConfig("b")).sort()).toEqual(["env", "maxStartAttempts", "nodeArgs"]);
+
   const shown = JSON.stringify([await client.status(), await client.getBackendConfig("b"), await client.explain("b")]);
   expect(shown).not.toContain(SECRET);
   expect(shown).toContain('"SURROUNDINGS_C":"***"');

@@ -1,6 +1,11 @@
 /** What must be saved, by folding the calls of goals in their order: told anew and plainly, by other code than the controller's. */
 import type { AppSpec } from "../../model/app.ts";
-import { type BackendConfigInput, resolveBackendConfig, UPDATE_KIND } from "../../model/backend-config.ts";
+import {
+  type BackendConfigInput,
+  type BackendConfigUpdate,
+  resolveBackendConfig,
+  UPDATE_KIND,
+} from "../../model/backend-config.ts";
 import type { Call } from "../../model/calls.ts";
 import type { EndpointRecord } from "../../model/records.ts";
 import { isSameJson } from "./facts.ts";
@@ -67,7 +72,9 @@ const foldBackend = (backends: Map<string, ExpectedBackend>, call: Call, { prove
 };
 
 /** `numReplicas` and `autoscaling` take each other's place; of resources each counts for itself. */
-const updated = (before: BackendConfigInput, update: BackendConfigInput): BackendConfigInput => {
+const updated = (before: BackendConfigInput, said: BackendConfigUpdate): BackendConfigInput => {
+  // Workloads take nothing away.
+  const update = said as BackendConfigInput;
   const { numReplicas, autoscaling, ...others } = before;
   const resources = { ...before.resources, ...update.resources };
   if (update.autoscaling !== undefined)
