@@ -31,6 +31,10 @@ export class DirtyKeys {
     for (const key of keys) this.add(key);
   }
 
+  hasEndpoints(): boolean {
+    return (this.#byKind.get("endpoint")?.size ?? 0) > 0;
+  }
+
   take(): DirtyKey | undefined {
     for (const keys of this.#byKind.values()) {
       for (const key of keys) {

@@ -115,6 +115,11 @@ export class Draft {
     this.#publications.set(publication.tag, publication);
   }
 
+  /** Routers are told of something after this turn, or may be: endpoints are still to be looked at. */
+  mayPublish(): boolean {
+    return this.#publications.size > 0 || this.dirty.hasEndpoints();
+  }
+
   /** Remembers something of a thing for later decisions of this life; undefined takes it back. */
   note<K extends NoteKind>(kind: K, id: string, value: NoteValues[K] | undefined): void {
     const notes: Map<string, NoteValues[K] | undefined> = this.#notes[kind];

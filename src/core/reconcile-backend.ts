@@ -79,11 +79,14 @@ const withdrawalOf = (draft: Draft, actor: ActorName): "none" | "under way" | "c
   // Decided in this very turn: nobody has been told yet.
   if (withdrawal === undefined) return "under way";
   const { view, soft, now } = draft;
-  if (now.instant >= withdrawal.at + HEAR_NODES_WINDOW_MS + WITHDRAW_WINDOW_MS) return "complete";
   const told = toldOf(draft, actor, withdrawal);
   // Who is new to this life is told nothing before it can be told all.
   const completeSince = soft.routers.completeSince();
-  if (told === undefined || completeSince === undefined) return "under way";
+  if (told === undefined || completeSince === undefined) {
+    const isLate = now.instant >= withdrawal.at + HEAR_NODES_WINDOW_MS + WITHDRAW_WINDOW_MS;
+    // After a stop of this process all windows are over at once; what this turn publishes is told first.
+    return isLate && !draft.mayPublish() ? "complete" : "under way";
+  }
   if (now.instant >= Math.max(told.at, completeSince) + WITHDRAW_WINDOW_MS) return "complete";
   if (!soft.life.first && now.instant < soft.life.startedAt + RECONNECT_WINDOW_MS) return "under way";
   return routersBehind(view, soft, told.counter).length === 0 ? "complete" : "under way";

@@ -208,6 +208,17 @@ describe("order of going", () => {
       expect(world.replicas("a")).toEqual([]);
     });
 
+    test("a stop of the controller in which every window passes lets no replica go before routers are told", () => {
+      world.call(update("a", { numReplicas: 1 }));
+      world.decideAll();
+      world.now += 60_000;
+      world.turn();
+      expect(world.closure("z")).toBeDefined();
+      expect(intents()).toEqual(["run", "run"]);
+      world.settle();
+      expect(world.replicas("a")).toHaveLength(1);
+    });
+
     test("a replica that goes serves on, though its own endpoint is published without it: no proxy has been told yet", () => {
       world.call(update("a", { numReplicas: 1 }));
       world.decideAll();
