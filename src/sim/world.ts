@@ -156,6 +156,12 @@ export class World {
     });
   }
 
+  /** Somebody starts the instance there; without power its agent comes with the power. */
+  askToStart(node: SimNode): void {
+    if (this.mishaps.hasPower(node.name)) this.startAgent(node, "asked");
+    else this.#ended.delete(node.name);
+  }
+
   startAgent(node: SimNode, why: "asked" | "rescue"): void {
     if (why === "asked") this.#ended.delete(node.name);
     if (this.#ended.has(node.name) || node.ofKind("agent").length > 0) return;

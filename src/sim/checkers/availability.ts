@@ -18,7 +18,7 @@ const NEWS_MS = HEARD_MS + LEASE_TTL_MS;
 const PUBLISHED_MS = NEWS_MS + HEAR_NODES_WINDOW_MS;
 
 interface Known {
-  /** Ready and healthy since then by a word that counts; undefined: it is not. */
+  /** Ready and healthy since then by a word that counts, of an instance that runs; undefined: it is not. */
   readonly since: number | undefined;
   /** When it was last so, as far as anybody knew. */
   readonly lastly: number;
@@ -29,13 +29,14 @@ export const checkAvailability = (world: World, facts: Facts): void => {
 
   const look = (at: number): void => {
     const names = new Set<string>();
+    const isRunning = facts.instance()?.phase === "running";
     for (const assignment of facts.assignments()) {
       const status = facts.status(assignment);
       const counted = facts.countedStatus(assignment);
       const was = known.get(assignment.actor);
       names.add(assignment.actor);
       known.set(assignment.actor, {
-        since: isFit(counted) ? (was?.since ?? at) : undefined,
+        since: isRunning && isFit(counted) ? (was?.since ?? at) : undefined,
         // Until the next look all stays as it is.
         lastly:
           isFit(counted) || (counted === undefined && status?.state === "ready") ? Infinity : stayedUntil(was, at),

@@ -12,12 +12,14 @@ const NAME = "closures";
 const NEWS_MS = HEAR_NODES_WINDOW_MS + LEASE_TTL_MS + 30 * STORE_BUSY_RETRIES;
 
 export const checkClosures = (world: World, facts: Facts): void => {
-  /** Replicas by name: since when each is to run and ready. */
+  /** Replicas by name: since when each is to run and ready, of an instance that runs. */
   const readySince = new Map<string, number>();
 
   world.on("commit", ({ at }) => {
     const ready = new Set<string>();
-    for (const replica of facts.assignments()) {
+    // A stop takes replicas away, and what it has taken comes back with the next start.
+    const replicas = facts.instance()?.phase === "running" ? facts.assignments() : [];
+    for (const replica of replicas) {
       const status = replica.intent.kind === "run" ? facts.countedStatus(replica) : undefined;
       if (status?.state === "ready" && status.health !== "stalled") ready.add(replica.actor);
     }

@@ -8,6 +8,7 @@ import { NO_CRASHES } from "../kernel/effects.ts";
 import { type Violation, World } from "../world.ts";
 import { Clients } from "./clients.ts";
 import { FaultSwarm } from "./faults.ts";
+import { Pauses } from "./pauses.ts";
 import { drawCall } from "./workload.ts";
 
 export interface SwarmOptions {
@@ -37,6 +38,12 @@ export const runSwarm = async ({ seed, minutes, onProgress, onLine }: SwarmOptio
   const world = new World({ seed, nodes: seedNodes(seed), effects: NO_CRASHES, onLine });
   const clients = new Clients(world, world.random.between(0, 0.5));
   const facts = watchOver(world, (id) => clients.callOf(id));
+  const pauses = new Pauses(world, facts, clients);
+  const problems = () => [
+    ...(pauses.isUnderWay ? ["somebody stopped it and has not yet started it"] : []),
+    ...(clients.open > 0 ? [`${clients.open} calls have no answer`] : []),
+    ...unrest(world, facts),
+  ];
   const begin = world.scheduler.now();
   const end = begin + minutes * 60_000;
   const kinds = new Set<string>();
@@ -47,12 +54,12 @@ export const runSwarm = async ({ seed, minutes, onProgress, onLine }: SwarmOptio
     const faults = new FaultSwarm(world);
     for (const kind of faults.kinds) kinds.add(kind);
     faults.begin();
+    const endPauses = pauses.begin();
     await safetyPhase(world, clients, Math.min(SAFETY_MS, end - world.scheduler.now()));
     faults.end();
-    await livenessPhase(world, () => [
-      ...(clients.open > 0 ? [`${clients.open} calls have no answer`] : []),
-      ...unrest(world, facts),
-    ]);
+    endPauses();
+    await livenessPhase(world, problems);
+    if (await pauses.stopAndStart(LIVENESS_MS)) await livenessPhase(world, problems);
     const minute = ((world.scheduler.now() - begin) / 60_000).toFixed(1);
     onProgress?.(
       `minute ${minute}: ${clients.calls.size} calls, ${world.scheduler.ran} events, faults: ${faults.kinds.join(", ")}`,
