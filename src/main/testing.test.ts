@@ -113,6 +113,15 @@ describe("localHandle", () => {
     expect([response.status, await response.text()]).toEqual([200, "soup on monday"]);
   });
 
+  test("the door reads what it is called with as a stream", async () => {
+    await using handle = localHandle(async (request: ServeRequest) => {
+      let bytes = 0;
+      for await (const part of request.body!) bytes += part.length;
+      return bytes;
+    });
+    expect(await handle(Buffer.from("abc"))).toBe(3);
+  });
+
   test("of backend() imports the module", async () => {
     const module = new URL("../../examples/composition/scoring.ts", import.meta.url);
     const scoring = localHandle(

@@ -99,6 +99,33 @@ test("a schema gives its output, or the issues with their paths", async () => {
   expect(failure?.message).toMatch(/^the request body does not fit: rows\.0\.n: /);
 });
 
+test.each([
+  ["a body of bytes", Buffer.from("abc"), "abc"],
+  ["a text", "ü", "ü"],
+  ["an object", { a: ["ü"] }, '{"a":["ü"]}'],
+])("through a handle %s may be taken as a stream, and then by nobody else", async (_name, value, text) => {
+  const client = await connectTo(async (request) => {
+    const { body } = request;
+    const answer = await new Response(body).text();
+    const again = await request.json().catch((error: Error) => error.message);
+    return { answer, again, isSame: request.body === body };
+  });
+  const { answer } = client.send(doorHead({}), { body: encodeValue(value) });
+  expect(resultOf(await answer)).toEqual({
+    answer: text,
+    again: "the body of this request is already taken as a stream",
+    isSame: true,
+  });
+});
+
+test("through a handle a stream may be the result, and the body of a Request", async () => {
+  const whole = await connectTo((request) => new Response(request.body));
+  const { answer } = whole.send(doorHead({}), { body: encodeValue(Buffer.from("abc")) });
+  expect(textOf(await answer)).toBe("abc");
+  const made = await connectTo((request) => request.toRequest().text());
+  expect(resultOf(await made.send(doorHead({}), { body: encodeValue("abc") }).answer)).toBe("abc");
+});
+
 test("through a handle json() is the value itself, and the parts of Send are there", async () => {
   const client = await connectTo(async (request) => ({
     body: await request.json(),

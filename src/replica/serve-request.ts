@@ -27,6 +27,16 @@ function textOf(bytes: Uint8Array): string {
   return utf8Slice.call(bytes, start, bytes.length);
 }
 
+const passedValue = (bytes: Uint8Array): unknown => (bytes.length === 0 ? undefined : decodeValue(bytes));
+
+function textOfValue(value: unknown): string {
+  if (typeof value === "string") return value;
+  if (value instanceof Uint8Array) return textOf(value);
+  return value === undefined ? "" : JSON.stringify(value);
+}
+
+const bytesOf = (value: unknown): Uint8Array => (value instanceof Uint8Array ? value : Buffer.from(textOfValue(value)));
+
 /** @throws ServeError `body-invalid` */
 export function parseJson(bytes: Uint8Array): unknown {
   if (bytes.length === 0) throw new ServeError("body-invalid", "the request has no body, and JSON is expected.");
@@ -87,7 +97,8 @@ export class IncomingRequest implements ServeRequest {
   get body(): ReadableStream<Uint8Array> | null {
     if (this.#stream !== undefined) return this.#stream;
     if (this.#query.body.isEmpty) return null;
-    this.#stream = this.#head.kind === "door" ? streamOf(() => this.bytes()) : partsOf(this.#query.body);
+    this.#stream =
+      this.#head.kind === "door" ? streamOf(async () => bytesOf(await this.#heldValue())) : partsOf(this.#query.body);
     return this.#stream;
   }
 
@@ -99,16 +110,12 @@ export class IncomingRequest implements ServeRequest {
 
   async text(): Promise<string> {
     if (this.#head.kind === "http") return textOf(await this.#readBytes());
-    const value = await this.#value();
-    if (typeof value === "string") return value;
-    if (value instanceof Uint8Array) return textOf(value);
-    return value === undefined ? "" : JSON.stringify(value);
+    return textOfValue(await this.#value());
   }
 
   async bytes(): Promise<Uint8Array> {
     if (this.#head.kind === "http") return this.#readBytes();
-    const value = await this.#value();
-    return value instanceof Uint8Array ? value : Buffer.from(await this.text());
+    return bytesOf(await this.#value());
   }
 
   async formData(): Promise<FormData> {
@@ -158,13 +165,22 @@ export class IncomingRequest implements ServeRequest {
     if (this.#stream !== undefined) {
       return Promise.reject(new TypeError("the body of this request is already taken as a stream"));
     }
+    return this.#heldBytes();
+  }
+
+  #heldBytes(): Promise<Uint8Array> {
     this.#bytes ??= readAll(this.#query.body, this.#head.headers);
     return this.#bytes;
   }
 
+  /** What was passed to the handle. */
   async #value(): Promise<unknown> {
-    const bytes = await this.#readBytes();
-    return bytes.length === 0 ? undefined : decodeValue(bytes);
+    return passedValue(await this.#readBytes());
+  }
+
+  /** The same for the stream itself, which is taken by then. */
+  async #heldValue(): Promise<unknown> {
+    return passedValue(await this.#heldBytes());
   }
 }
 
