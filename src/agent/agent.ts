@@ -284,11 +284,11 @@ export class Agent {
         this.#mayBeStopped = false;
         return;
       case "stopping":
-        this.#announceEnd("stopping");
-        return;
       case "stopped":
-        if (this.#mayBeStopped) return;
-        this.#end({ pace: "stopped", state: this.#isDetached() ? "kept" : "erased" });
+        // A person wants it to run: the agent that was told to stop it is gone, and its controller knows nothing of this start.
+        if (this.#mayBeStopped) this.#parts?.keeper.renewAdopted();
+        else if (phase === "stopping") this.#announceEnd("stopping");
+        else this.#end({ pace: "stopped", state: this.#isDetached() ? "kept" : "erased" });
         return;
       case "erasing":
         this.#end({ pace: "drain", state: "erased" });

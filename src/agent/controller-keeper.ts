@@ -76,6 +76,10 @@ export class ControllerKeeper {
   #timer: Timer | undefined;
   #pingId = 0;
   #hasEverLed = false;
+  /** What a person asked for at this start is still to be asked: of the first controller that leads, not of each. */
+  #isToAsk = true;
+  /** Of an earlier agent: it was asked for something else. */
+  #adopted: ProcessIdentity | undefined;
   #deathsBeforeLead = 0;
   #mode: "keeping" | "ending" | "stopped" = "stopped";
 
@@ -139,6 +143,7 @@ export class ControllerKeeper {
     if (link !== this.#link) return false;
     this.#view = controllerLed(this.#view);
     this.#hasEverLed = true;
+    if (!this.#isAdopted()) this.#isToAsk = false;
     return true;
   }
 
@@ -147,6 +152,15 @@ export class ControllerKeeper {
     this.#link = undefined;
     this.#view = controllerUnlinked(this.#view);
     if (this.#view.life.kind === "up") this.#deathWatch.lookSoon(this.#view.life.process);
+  }
+
+  /** A controller of an earlier agent goes, and the next one is asked for what a person asked of this start. */
+  renewAdopted(): void {
+    const { life } = this.#view;
+    if (life.kind !== "up" || !this.#isAdopted()) return;
+    this.#isToAsk = true;
+    this.#parts.processes.signal(life.process, "SIGTERM");
+    this.#deathWatch.lookSoon(life.process);
   }
 
   /** Asks it to go, makes it go after the time given, and starts no other. */
@@ -175,10 +189,17 @@ export class ControllerKeeper {
     this.#deathWatch.stop();
   }
 
+  #isAdopted(): boolean {
+    const { life } = this.#view;
+    return life.kind === "up" && life.process === this.#adopted;
+  }
+
   #takeOver(incarnation: number, process: ProcessIdentity): void {
     const { supervision, log } = this.#parts;
     this.#view = runningController(this.#view, { incarnation, process, origin: "adopted" }, supervision.now());
     this.#hasEverLed = true;
+    this.#isToAsk = false;
+    this.#adopted = process;
     this.#note({ incarnation, process });
     this.#deathWatch.watch(process, () => this.#died(process, { code: undefined, signal: undefined }));
     log.info("controller-adopted", { pid: process.pid, incarnation });
@@ -222,8 +243,7 @@ export class ControllerKeeper {
     const incarnation = this.#view.incarnation + 1;
     const controllerLaunch: ControllerLaunch = {
       ...launch,
-      // What a person asked for at the start is asked of the first controller that leads, not of each.
-      ...(this.#hasEverLed ? { resume: false, http: {} } : {}),
+      ...(this.#isToAsk ? {} : { resume: false, http: {} }),
       incarnation,
       firstLife: isNewInstance && incarnation === 1,
     };

@@ -80,8 +80,7 @@ export class Pauses {
         this.#isUnderWay = false;
         return;
       }
-      // Where a controller lives an agent has died: the next one comes by itself, and ends what was stopped.
-      for (const node of missing) if (node.ofKind("controller").length === 0) this.#world.askToStart(node);
+      for (const node of missing) this.#world.askToStart(node);
       this.#world.scheduler.after(ASK_AGAIN_MS, start);
     };
     this.#world.scheduler.after(forMs, start);
