@@ -47,6 +47,7 @@ export class NodeExchange implements Exchange {
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   #awaitsNod: boolean;
+  #awaitsDrain = false;
   #isOver = false;
   #flow: BodyFlow | undefined;
 
@@ -133,7 +134,11 @@ export class NodeExchange implements Exchange {
   write(bytes: Uint8Array): boolean {
     if (this.#isOver) return true;
     const goesOn = this.#response.write(bytes);
-    if (!goesOn) this.#response.once("drain", () => this.#drained());
+    if (!goesOn && !this.#awaitsDrain) {
+      // One for all that is written above the mark: there are many small parts in a window.
+      this.#awaitsDrain = true;
+      this.#response.once("drain", () => this.#drained());
+    }
     return goesOn;
   }
 
@@ -188,6 +193,7 @@ export class NodeExchange implements Exchange {
   }
 
   #drained(): void {
+    this.#awaitsDrain = false;
     if (!this.#isOver) this.events?.onDrain();
   }
 

@@ -1,0 +1,53 @@
+/** Answers in parts, byte by byte: to clients that read slowly or not at all, and those that break off. */
+import { afterAll, afterEach, expect, onTestFinished, test } from "vitest";
+import { ProxyLab } from "../../tests/harness/proxy-lab.ts";
+import { RawHttp } from "../../tests/harness/raw-http.ts";
+
+const lab = new ProxyLab();
+const sockets: RawHttp[] = [];
+afterEach(async () => {
+  for (const raw of sockets.splice(0)) raw.close();
+  await lab.close();
+});
+afterAll(() => lab.remove());
+
+const open = (url: string): RawHttp => {
+  const raw = new RawHttp(url);
+  sockets.push(raw);
+  return raw;
+};
+
+const GET = "GET /g HTTP/1.1\r\nhost: x\r\n\r\n";
+
+/** Resolves when the number has come and stays. */
+const stands = (value: () => number) => {
+  let before = -1;
+  const isSame = () => {
+    const now = value();
+    const is = now > 0 && now === before;
+    before = now;
+    return is;
+  };
+  return expect.poll(isSame, { interval: 200, timeout: 8_000 }).toBe(true);
+};
+
+test("many small parts for a client that does not read leave one listener behind, and come whole when it reads", async () => {
+  const warnings: Error[] = [];
+  const onWarning = (warning: Error) => warnings.push(warning);
+  process.on("warning", onWarning);
+  onTestFinished(() => void process.off("warning", onWarning));
+  let made = 0;
+  async function* parts() {
+    for (; made < 10_000; made += 1) yield Buffer.alloc(1_000, "#");
+  }
+  const { url } = await lab.serve({ door: parts });
+  const raw = open(url);
+  raw.socket.pause();
+  raw.send(GET);
+  await stands(() => made);
+  expect(made).toBeLessThan(10_000);
+  raw.socket.resume();
+  await expect.poll(() => raw.text.endsWith("\r\n0\r\n\r\n"), { timeout: 8_000 }).toBe(true);
+  expect(raw.text.match(/#/g)).toHaveLength(10_000 * 1_000);
+  expect(warnings).toEqual([]);
+});
