@@ -207,6 +207,10 @@ export const STREAM_WINDOW_BYTES = 65_536;
  * instead of working; with more a slow reader costs more.
  */
 export const FLOW_WINDOW_BYTES = 262_144;
+/** Waiting parts of a body below this are copied together: an object for a few bytes costs more than they do, copying a page very little. */
+export const SMALL_PART_BYTES = 4_096;
+/** A larger one is copied too when the memory it lies in is more than so many times its size: no more than that is held. */
+export const PART_MEMORY_SHARE = 4;
 /** The head of a frame: method, URL, headers. */
 export const MAX_FRAME_HEAD_BYTES = 65_535;
 /** A connection between router and replica without a query this long is closed. */

@@ -4,13 +4,12 @@
  */
 import { ServeError } from "../base/serve-error.ts";
 import { FLOW_WINDOW_BYTES, MAX_BODY_BYTES, STREAM_WINDOW_BYTES } from "../model/limits.ts";
+import { WaitingParts } from "./waiting-parts.ts";
 
 export interface BodySource {
   /** The sender may send that many more bytes; 0: nothing has come yet, and the handler waits for it. */
   giveCredit(bytes: number): void;
 }
-
-const EMPTY = new Uint8Array(0);
 
 export const bodyTooLarge = (): ServeError =>
   new ServeError(
@@ -20,7 +19,7 @@ export const bodyTooLarge = (): ServeError =>
 
 export class RequestBody {
   readonly #source: BodySource;
-  #parts: Uint8Array[];
+  #parts: WaitingParts;
   #isComplete: boolean;
   #failure: unknown;
   /** What the sender may still send. */
@@ -35,27 +34,27 @@ export class RequestBody {
 
   constructor(source: BodySource, first: Uint8Array, rest: "complete" | "more") {
     this.#source = source;
-    this.#parts = first.length === 0 ? [] : [first];
     this.#isComplete = rest === "complete";
+    this.#parts = this.#isComplete && first.length > 0 ? new WaitingParts(first) : new WaitingParts();
+    if (!this.#isComplete && first.length > 0) this.#parts.add(first);
     this.#allowed = STREAM_WINDOW_BYTES - first.length;
     this.#hasBegun = first.length > 0;
   }
 
   get isEmpty(): boolean {
-    return this.#isComplete && this.#parts.length === 0;
+    return this.#isComplete && this.#parts.isEmpty;
   }
 
   /** The whole body when nothing is missing and nothing was taken from it; without a promise. */
   get whole(): Uint8Array | undefined {
-    if (!this.#isComplete) return undefined;
-    return this.#parts.length < 2 ? (this.#parts[0] ?? EMPTY) : join(this.#parts);
+    return this.#isComplete ? this.#parts.joined() : undefined;
   }
 
   /** false: more than was allowed. */
   add(part: Uint8Array, rest: "complete" | "more"): boolean {
     this.#allowed -= part.length;
     if (this.#allowed < 0 || this.#isComplete) return false;
-    if (part.length > 0) this.#parts.push(part);
+    if (part.length > 0) this.#parts.add(part);
     this.#hasBegun = true;
     this.#isComplete = rest === "complete";
     this.#notify();
@@ -72,26 +71,26 @@ export class RequestBody {
 
   /** Waits until the body is complete and keeps it as `whole`. */
   async gather(): Promise<void> {
-    this.#parts = [await this.readAll()];
+    this.#parts = new WaitingParts(await this.readAll());
   }
 
   /** Everything, in one piece. @throws ServeError `body-too-large`; the reason of a cancellation */
   async readAll(): Promise<Uint8Array> {
-    const parts: Uint8Array[] = [];
+    const parts = new WaitingParts();
     let bytes = 0;
     for (let part = await this.read(); part !== undefined; part = await this.read()) {
       bytes += part.length;
       if (bytes > MAX_BODY_BYTES) {
         throw bodyTooLarge();
       }
-      parts.push(part);
+      parts.add(part);
     }
-    return parts.length === 1 ? parts[0]! : join(parts);
+    return parts.joined();
   }
 
   /** The next part; undefined at the end. One reader at a time. */
   async read(): Promise<Uint8Array | undefined> {
-    while (this.#parts.length === 0) {
+    while (this.#parts.isEmpty) {
       if (this.#failure !== undefined) throw this.#failure;
       if (this.#isComplete) return undefined;
       if (!this.#hasBegun) {
@@ -127,16 +126,4 @@ export class RequestBody {
     this.#wake = undefined;
     wake?.();
   }
-}
-
-function join(parts: readonly Uint8Array[]): Uint8Array {
-  let length = 0;
-  for (const part of parts) length += part.length;
-  const whole = new Uint8Array(length);
-  let position = 0;
-  for (const part of parts) {
-    whole.set(part, position);
-    position += part.length;
-  }
-  return whole;
 }

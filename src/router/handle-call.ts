@@ -128,7 +128,8 @@ export class HandleCall implements ReplySink, PartSource, CancelListener {
     }
     if (bytes.length > 0) {
       if (answer.kind === "items") this.#addItem(answer.stream, bytes);
-      else answer.stream.add(bytes, bytes.length);
+      // A copy: what waits would keep all that the socket delivered with it alive.
+      else answer.stream.add(bytes.slice(), bytes.length);
     }
     if (part === "end") this.#complete(answer.stream);
   }

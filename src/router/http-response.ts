@@ -29,8 +29,7 @@ function readable(parts: PartStream<Uint8Array>): ReadableStream<Uint8Array<Arra
     async pull(controller) {
       const part = await parts.next();
       if (part.done === true) controller.close();
-      // A copy: the view would keep all of what the socket delivered with it alive.
-      else controller.enqueue(part.value.slice() as Uint8Array<ArrayBuffer>);
+      else controller.enqueue(part.value as Uint8Array<ArrayBuffer>);
     },
     cancel: () => parts.cancel(),
   });
