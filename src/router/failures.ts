@@ -1,5 +1,6 @@
 /** The failures that a router itself gives to a query: what happened, to which tag, what to do. */
 import { ERROR_CODES, type ErrorCode } from "../model/error-codes.ts";
+import { STREAM_WINDOW_BYTES } from "../model/limits.ts";
 import type { WireFailure } from "../model/wire.ts";
 import type { WireEnd } from "./wire-connection.ts";
 
@@ -51,6 +52,8 @@ export const endpointUnknown = (endpoint: string, timeoutMs: number): WireFailur
 export interface LostQuery {
   readonly endpoint: string;
   readonly isRepeatable: boolean;
+  /** Its whole body could be sent once more. */
+  readonly canReplay: boolean;
   /** How often it was run again. */
   readonly retries: number;
 }
@@ -62,7 +65,10 @@ const replicaLost = (query: LostQuery, replica: string, why: string): WireFailur
     { endpoint: query.endpoint, replica },
   );
 
-const adviceFor = ({ isRepeatable, retries }: LostQuery): string => {
+const adviceFor = ({ isRepeatable, canReplay, retries }: LostQuery): string => {
+  if (!canReplay) {
+    return `a streamed body (above ${STREAM_WINDOW_BYTES / 1024} KiB, or in chunks) is not kept once its handler has used some of it, so no such query is run again`;
+  }
   if (!isRepeatable) return "mark the endpoint idempotent to have such queries run again";
   const runs = retries === 0 ? "" : `it was run ${retries + 1} times; `;
   return `${runs}\`maitred logs\` says what ends the replicas`;
