@@ -16,11 +16,12 @@ export const sayWhereItAnswers = async (
   }
   const routes = plan.endpoints.flatMap(({ tag, endpoint }) => {
     const { route, methods } = endpoint as { route?: string; methods?: readonly string[] };
-    return route === undefined ? [] : [{ tag, url: base + route, method: methods?.[0] ?? "GET" }];
+    if (route === undefined) return [];
+    return [{ tag, url: base + route, takes: methods?.join(",") ?? "all", method: methods?.[0] ?? "GET" }];
   });
   const lines = [
     `${paint.bold(plan.name)} answers`,
-    ...routes.map(({ tag, url, method }) => `  ${paint.green(url)}  ${paint.dim(`${tag}, ${method}`)}`),
+    ...routes.map(({ tag, url, takes }) => `  ${paint.green(url)}  ${paint.dim(`${tag}, ${takes}`)}`),
     "try",
   ];
   const hints = await world.readText(join(dirname(file), "try.txt"));

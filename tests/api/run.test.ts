@@ -80,7 +80,10 @@ test("the terminal shows what user code prints and throws, in short; the logs ha
 test("who stops its instance from elsewhere ends the command too, which is no failure", async () => {
   const name = lab().name("stopped");
   const command = spawnMaitred(["run", fixture("apps/hello.ts").pathname, "--port", "0", "--instance", name]);
-  await baseUrlOf(command);
+  const url = await baseUrlOf(command);
+  await waitFor("it says what to try", () => command.stdout().includes("Ctrl-C"), 5_000);
+  expect(command.stdout()).toMatch(/^ +http\S+ +hello, all$/m);
+  expect(command.stdout()).toContain(`curl ${url}/\n`);
   expect(await maitred(["stop", "--instance", name])).toMatchObject({ status: 0 });
   expect(await command.ended()).toMatchObject({ status: 0, stderr: "ended: somebody has stopped the instance\n" });
   await nothingLeft();
