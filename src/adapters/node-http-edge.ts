@@ -153,8 +153,8 @@ class NodeHttpEdge implements HttpEdge, ExchangeEdge {
 
   #request(request: IncomingMessage, response: ServerResponse, sends: "at once" | "after a nod"): void {
     const connection = this.#connections.get(request.socket);
-    // Closed in the same turn in which its request was read.
-    if (connection === undefined || this.#handler === undefined) return;
+    // Closed in the same turn in which its request was read, or about to be: nothing more can be answered.
+    if (connection === undefined || this.#handler === undefined || request.socket.writableEnded) return;
     connection.requests += 1;
     const exchange = new NodeExchange(connection, { request, response, sends });
     connection.open.push(exchange);

@@ -1,7 +1,9 @@
 /** Answers in parts, byte by byte: to clients that read slowly or not at all, and those that break off. */
-import { afterAll, afterEach, expect, onTestFinished, test } from "vitest";
+import { afterAll, afterEach, describe, expect, onTestFinished, test } from "vitest";
 import { ProxyLab } from "../../tests/harness/proxy-lab.ts";
 import { RawHttp } from "../../tests/harness/raw-http.ts";
+import { ndjson } from "../api/api.ts";
+import { HttpError } from "../base/serve-error.ts";
 
 const lab = new ProxyLab();
 const sockets: RawHttp[] = [];
@@ -50,4 +52,45 @@ test("many small parts for a client that does not read leave one listener behind
   await expect.poll(() => raw.text.endsWith("\r\n0\r\n\r\n"), { timeout: 8_000 }).toBe(true);
   expect(raw.text.match(/#/g)).toHaveLength(10_000 * 1_000);
   expect(warnings).toEqual([]);
+});
+
+describe("an answer that breaks off", () => {
+  const breaking = () =>
+    ndjson(
+      (async function* () {
+        yield { i: 0 };
+        yield { i: 1 };
+        throw new HttpError(418, "late");
+      })(),
+    );
+
+  test.each([
+    ["a request without body", GET],
+    ["a body that is still being sent", "POST /p HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\r\n"],
+  ])("arrives as far as it was given, without an end (%s)", async (_name, request) => {
+    const { url } = await lab.serve({ door: breaking });
+    const text = await open(url).send(request).closed();
+    expect(text).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
+    expect(text.match(/\{"i":\d\}/g)).toEqual(['{"i":0}', '{"i":1}']);
+    expect(text).not.toContain("\r\n0\r\n");
+  });
+
+  test("is not kept for ever for a client that does not read, and no further request of it runs", async () => {
+    let calls = 0;
+    async function* parts() {
+      calls += 1;
+      for (;;) yield Buffer.alloc(65_536);
+    }
+    const proxy = await lab.serveWith({ limits: { lingerMs: 500 } }, { door: parts, timeoutMs: 300 });
+    const raw = open(proxy.url);
+    raw.socket.pause();
+    raw.send(GET);
+    const running = () => proxy.router.counts().open;
+    await expect.poll(running).toBe(1);
+    await expect.poll(running).toBe(0);
+    // Writing to a connection that the other side has closed brings a reset, which is seen without reading.
+    const isClosed = () => raw.send(GET).isClosed;
+    await expect.poll(isClosed, { timeout: 8_000 }).toBe(true);
+    expect(calls).toBe(1);
+  });
 });

@@ -153,8 +153,26 @@ export class NodeExchange implements Exchange {
 
   cut(): void {
     if (this.#isOver) return;
+    const isUnread = this.#hasUnreadBody();
+    this.#flow?.drop();
     this.#over();
-    this.#connection.socket.destroy();
+    const connection = this.#connection;
+    const { socket, edge } = connection;
+    // An answer before or behind this one has broken off already.
+    if (socket.writableEnded) return;
+    // What was written in this turn is still corked, and more may wait for the client: it is sent first, and then no end of the answer.
+    if (this.#response.writableCorked > 0) this.#response.uncork();
+    if (isUnread) {
+      // To close before the body is read would reset the connection, and the client lose what it has not read.
+      socket.end();
+      this.#dropRest();
+      this.#request.once("end", () => socket.destroy());
+    } else {
+      connection.isRefused = true;
+      const timer = setTimeout(() => socket.destroy(), edge.limits.lingerMs);
+      socket.once("close", () => clearTimeout(timer));
+      socket.destroySoon();
+    }
   }
 
   /** The connection is closed, or of no more use. */

@@ -286,7 +286,10 @@ export const MAX_PROXIES_PER_NODE = 64;
 export const MAX_CONNECTIONS = 20_000;
 /** How often the edge looks for connections that are over their time. */
 export const EDGE_CHECK_INTERVAL_MS = 1_000;
-/** A client that was refused while it sends may read the answer this long; its bytes are dropped meanwhile. */
+/**
+ * A client that was refused while it sends may read the answer this long; its bytes are dropped meanwhile. As long may the written part
+ * of an answer that broke off take to leave.
+ */
 export const LINGER_MS = 2_000;
 /** Bytes dropped so; a client that sends on regardless is cut. */
 export const LINGER_BYTES = 128_000_000;

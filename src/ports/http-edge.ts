@@ -36,7 +36,7 @@ export interface Exchange {
   write(bytes: Uint8Array): boolean;
   /** The rest of the request's body is dropped within bounds. */
   end(): void;
-  /** Breaks the connection: the client must see that the answer is not whole. */
+  /** Breaks the connection behind what was written: the client must see that the answer is not whole. Bounded for one that does not read. */
   cut(): void;
 }
 
