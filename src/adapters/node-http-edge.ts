@@ -154,7 +154,7 @@ class NodeHttpEdge implements HttpEdge, ExchangeEdge {
   #request(request: IncomingMessage, response: ServerResponse, sends: "at once" | "after a nod"): void {
     const connection = this.#connections.get(request.socket);
     // Closed in the same turn in which its request was read, or about to be: nothing more can be answered.
-    if (connection === undefined || this.#handler === undefined || request.socket.writableEnded) return;
+    if (connection === undefined || this.#handler === undefined || !request.socket.writable) return;
     connection.requests += 1;
     const exchange = new NodeExchange(connection, { request, response, sends });
     connection.open.push(exchange);

@@ -158,8 +158,8 @@ export class NodeExchange implements Exchange {
     this.#over();
     const connection = this.#connection;
     const { socket, edge } = connection;
-    // An answer before or behind this one has broken off already.
-    if (socket.writableEnded) return;
+    // It ends already: destroyed, or broken off by an answer before or behind this one.
+    if (!socket.writable) return;
     // What was written in this turn is still corked, and more may wait for the client: it is sent first, and then no end of the answer.
     if (this.#response.writableCorked > 0) this.#response.uncork();
     if (isUnread) {

@@ -4,11 +4,11 @@
  */
 import { suggestion } from "../base/did-you-mean.ts";
 import type { ErrorCode } from "../model/error-codes.ts";
-import { MAX_BODY_BYTES } from "../model/limits.ts";
+import { DEFAULT_QUERY_TIMEOUT_MS, MAX_BODY_BYTES } from "../model/limits.ts";
 import type { FlatHeaders } from "../model/wire.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { EdgeAnswer, EdgeHandler, Exchange, ExchangeEvents } from "../ports/http-edge.ts";
-import type { KnownEndpoints, Router } from "../router/router.ts";
+import { DeadlineWheel, type KnownEndpoints, type Router } from "../router/router.ts";
 import type { EdgeMeters, RequestMeters } from "./edge-meters.ts";
 import { Passage, type PassageWorld } from "./passage.ts";
 import { type ProblemAnswer, problemOf } from "./problems.ts";
@@ -54,7 +54,7 @@ export class Front implements EdgeHandler {
   constructor(options: FrontOptions) {
     this.#options = options;
     const { router, clock, meters, reasonOf } = options;
-    this.#world = { router, clock, meters, reasonOf };
+    this.#world = { router, clock, meters, reasonOf, wheel: new DeadlineWheel(clock) };
   }
 
   get hasLearnt(): boolean {
@@ -134,10 +134,12 @@ export class Front implements EdgeHandler {
       callMethod: head.callMethod,
       body: undefined,
       timeoutMs: undefined,
+      notAfter: undefined,
       idempotent: undefined,
       safeMethod: SAFE_METHODS.has(method),
     });
-    passage.start(head.hasBody ? { bytes: head.bodyBytes } : undefined);
+    const timeoutMs = spec.timeoutMs ?? DEFAULT_QUERY_TIMEOUT_MS;
+    passage.start(head.hasBody ? { bytes: head.bodyBytes } : undefined, timeoutMs);
     return passage;
   }
 

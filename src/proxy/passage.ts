@@ -1,15 +1,17 @@
 /**
  * One HTTP request on its way through the proxy: from its exchange to the router and back. A small answer leaves in one piece; parts are
  * passed on as fast as the client takes them, and the replica is told so; a large body as fast as the replica takes it, and the client is
- * made to wait. The client gets exactly one answer, or a broken connection
+ * made to wait. The time of a query begins with its head, not with its body. The client gets exactly one answer, or a broken connection
  * when an answer broke off.
  */
-import { STREAM_WINDOW_BYTES } from "../model/limits.ts";
+import { ERROR_CODES } from "../model/error-codes.ts";
+import { DEADLINE_TICK_MS, STREAM_WINDOW_BYTES } from "../model/limits.ts";
 import type { ReplyHead, WireFailure } from "../model/wire.ts";
 import type { Clock, Instant } from "../ports/clock.ts";
 import type { Exchange, ExchangeEvents } from "../ports/http-edge.ts";
 import {
   type BodyGiver,
+  type DeadlineWheel,
   type Part,
   type QueryBody,
   type ReplySink,
@@ -17,6 +19,7 @@ import {
   type RouterQuery,
   type SentQuery,
   StreamedBody,
+  type WheelEntry,
 } from "../router/router.ts";
 import type { EdgeMeters, RequestMeters } from "./edge-meters.ts";
 import { type ProblemAnswer, problemOf, problemOfFailure } from "./problems.ts";
@@ -27,11 +30,14 @@ export interface PassageWorld {
   readonly clock: Clock;
   readonly meters: EdgeMeters;
   readonly reasonOf: (status: number) => string;
+  /** Holds the requests whose small body is still arriving: the router learns of them when it is whole. */
+  readonly wheel: DeadlineWheel<Passage>;
 }
 
-/** A query whose body is filled in when it is read. */
-export type HttpQuery = Omit<Extract<RouterQuery, { readonly kind: "http" }>, "body"> & {
+/** A query whose body is filled in when it is read, and its deadline when that took long. */
+export type HttpQuery = Omit<Extract<RouterQuery, { readonly kind: "http" }>, "body" | "notAfter"> & {
   body: QueryBody;
+  notAfter: Instant | undefined;
 };
 
 /** What a request says of its body; undefined bytes: they come in chunks. */
@@ -40,7 +46,11 @@ export type AnnouncedBody = { readonly bytes: number | undefined } | undefined;
 /** Statuses that have no body and no length. */
 const isBodiless = (status: number): boolean => status === 204 || status === 304;
 
-export class Passage implements ExchangeEvents, ReplySink, BodyGiver {
+export class Passage implements ExchangeEvents, ReplySink, BodyGiver, WheelEntry<Passage> {
+  deadline: Instant = 0;
+  wheelNext: Passage | undefined = undefined;
+  wheelPrevious: Passage | undefined = undefined;
+  wheelSlot = -1;
   readonly #world: PassageWorld;
   readonly #exchange: Exchange;
   readonly #query: HttpQuery;
@@ -65,15 +75,19 @@ export class Passage implements ExchangeEvents, ReplySink, BodyGiver {
     this.#since = world.clock.now();
   }
 
-  start(announced: AnnouncedBody): void {
+  /** @param timeoutMs from now to the last byte of the answer. */
+  start(announced: AnnouncedBody, timeoutMs: number): void {
     if (announced === undefined) this.#send(undefined);
     else if (announced.bytes !== undefined && announced.bytes <= STREAM_WINDOW_BYTES) {
-      this.#exchange.readBody((body) => this.#send(body));
+      this.deadline = this.#since + timeoutMs;
+      this.#world.wheel.add(this, this.#since);
+      this.#exchange.readBody((body) => this.#bodyRead(body));
     } else this.#exchange.streamBody((bytes, part) => this.#bodyPart(bytes, part));
   }
 
   // ── from the client
   onGone(): void {
+    this.#world.wheel.remove(this);
     if (this.#state !== "over") this.#meters.unanswered("gone", this.#takenMs());
     this.#state = "over";
     this.#sent?.cancel();
@@ -83,6 +97,17 @@ export class Passage implements ExchangeEvents, ReplySink, BodyGiver {
     const owed = this.#owedBytes;
     this.#owedBytes = 0;
     this.#sent?.consumed(owed);
+  }
+
+  /** The small body is still not whole. */
+  deadlinePassed(): void {
+    if (this.#state !== "asking") return;
+    const { endpoint } = this.#query;
+    const timeoutMs = Math.round(this.deadline - this.#since);
+    const code = "deadline-exceeded";
+    const message = `endpoint "${endpoint}": no complete answer within ${timeoutMs} ms; the request's body was still arriving. Raise timeoutMs, or send it faster.`;
+    const failure = { status: ERROR_CODES[code].status, code, message, details: { endpoint, timeoutMs } };
+    this.#answer(code, problemOfFailure(failure, this.#facts()));
   }
 
   // ── from the body on its way to the replica
@@ -132,6 +157,13 @@ export class Passage implements ExchangeEvents, ReplySink, BodyGiver {
   #send(body: QueryBody): void {
     this.#query.body = body;
     this.#sent = this.#world.router.send(this.#query, this);
+  }
+
+  #bodyRead(body: Uint8Array): void {
+    this.#world.wheel.remove(this);
+    // What is left of the time. One that was there at once has all of it, to the millisecond that its endpoint says.
+    if (this.#takenMs() >= DEADLINE_TICK_MS) this.#query.notAfter = this.deadline;
+    this.#send(body);
   }
 
   #bodyPart(bytes: Uint8Array, part: Part): void {

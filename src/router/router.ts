@@ -28,6 +28,7 @@ import { RouterMeters } from "./router-meters.ts";
 import { type ShadowCounts, Shadows } from "./shadows.ts";
 import { parseSnapshots, type RouterSnapshots } from "./snapshots.ts";
 
+export { DeadlineWheel, type WheelEntry } from "./deadline-wheel.ts";
 export { type CallWords, createHandleCallers, type HandleCallers } from "./handle-caller.ts";
 export type { Part, QueryBody, ReplySink, RouterQuery, SentQuery } from "./query-types.ts";
 export type { RouterSnapshots } from "./snapshots.ts";
