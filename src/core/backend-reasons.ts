@@ -31,16 +31,15 @@ export const standInReason = (
   const isConfigAlone = proven.rollout === record.rollout;
   const before = `${working.length - newest} of ${wanted} replicas run ${isConfigAlone ? "with the one" : "the version"} before it (${nameOfVersion(proven)})`;
   const runs = newest === 0 ? before : `${before}, ${newest} ${isConfigAlone ? "with " : ""}the new one`;
-  const missing =
-    sick.length > 0
-      ? ` ${describeSick(record, { ...situation, sick })}`
-      : shortage === undefined
-        ? care.start === 0
-          ? ""
-          : ` ${care.start} more of it ${care.start === 1 ? "starts" : "start"}.`
-        : ` ${care.wants - care.start} wait: ${shortage}.`;
   const what = isConfigAlone ? "the new configuration was not taken" : "the roll-out stopped";
+  const missing =
+    sick.length > 0 ? ` ${describeSick(record, { ...situation, sick })}` : describeMissing(care, shortage);
   return `${what}: ${record.stopped?.why}. ${runs}.${missing} ${CHANGE_AGAIN}`;
+};
+
+const describeMissing = ({ wants, start }: SickPlan, shortage: string | undefined): string => {
+  if (shortage !== undefined) return ` ${wants - start} wait: ${shortage}.`;
+  return start === 0 ? "" : ` ${start} more of it ${start === 1 ? "starts" : "start"}.`;
 };
 
 const CHANGE_AGAIN = "Change the configuration, or restart the backend to try again.";
