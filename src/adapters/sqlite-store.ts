@@ -18,7 +18,7 @@ import { HeldLease } from "./sqlite/lease.ts";
 import { RetryLane } from "./sqlite/retry-lane.ts";
 import { isBusy, movedError, toStoreError } from "./sqlite/store-errors.ts";
 import { Entries, Leases, RevisionLog } from "./sqlite/tables.ts";
-import { type Committed, Transactions } from "./sqlite/transactions.ts";
+import { type Committed, type Revision, Transactions } from "./sqlite/transactions.ts";
 import { WatchHub } from "./sqlite/watch-hub.ts";
 import { checkKey, checkTxn } from "./store-limits.ts";
 
@@ -174,14 +174,14 @@ class FileStore implements SqliteStore {
   #commit<T>(attempt: () => Committed<T>): Promise<T> {
     return this.#writes.run(() => {
       this.#checkPlace();
-      const { result, changed } = attempt();
-      if (changed) this.#committed();
+      const { result, made } = attempt();
+      if (made.length > 0) this.#committed(made);
       return result;
     });
   }
 
-  #committed(): void {
-    this.#hub.look();
+  #committed(made: readonly Revision[]): void {
+    this.#hub.committed(made);
     const onCommit = this.#onCommit;
     // In a turn of its own: what is thrown there must not look like a failed transaction.
     if (onCommit !== undefined) setImmediate(onCommit);

@@ -45,7 +45,17 @@ const half = (text: string, seed: number): string => {
   return (4294967296 * (2097151 & h2) + (h1 >>> 0)).toString(16).padStart(14, "0");
 };
 
-const encoder = new TextEncoder();
+/** Bytes of a text in UTF-8; of a surrogate without its other half the three of U+FFFD, as encoders write it. */
+export const utf8Length = (text: string): number => {
+  let bytes = text.length;
+  for (let index = 0; index < text.length; index += 1) {
+    const unit = text.charCodeAt(index);
+    if (unit < 0x80) continue;
+    bytes += unit < 0x800 ? 1 : 2;
+    if (isHigh(unit) && isLow(text.charCodeAt(index + 1))) index += 1;
+  }
+  return bytes;
+};
 
-/** Bytes of a text in UTF-8. */
-export const utf8Length = (text: string): number => encoder.encode(text).length;
+const isHigh = (unit: number): boolean => unit >= 0xd800 && unit <= 0xdbff;
+const isLow = (unit: number): boolean => unit >= 0xdc00 && unit <= 0xdfff;

@@ -34,9 +34,10 @@ export interface GoalOutcome {
  * Of a long call a digest, so that kept goals stay small.
  */
 export const callIdentity = (call: Call): Json => {
-  const text = canonicalJson(asSaid(call));
-  if (text.length <= MAX_GOAL_CALL_CHARS) return JSON.parse(text) as Json;
-  return { kind: call.kind, tag: tagOf(call), length: text.length, digest: digestOf(text) };
+  const said = asSaid(call);
+  const { length } = JSON.stringify(said);
+  if (length <= MAX_GOAL_CALL_CHARS) return said as Json;
+  return { kind: call.kind, tag: tagOf(call), length, digest: digestOf(canonicalJson(said)) };
 };
 
 const asSaid = (call: Call): object => {

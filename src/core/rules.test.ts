@@ -104,6 +104,7 @@ describe("values", () => {
   });
 
   test("lengths are counted in UTF-8", () => {
-    for (const text of ["", "abc", "äöü", "日本", "😀a😀"]) expect(utf8Length(text)).toBe(Buffer.byteLength(text));
+    for (const text of ["", "abc", "äöü", "日本", "😀a😀", "a\ud83db", "\ude00\ud83d"])
+      expect(utf8Length(text)).toBe(Buffer.byteLength(text));
   });
 });

@@ -146,6 +146,26 @@ function orderContract(open: () => Promise<StoreLab>): void {
     expect(changes.map((event) => (event.kind === "changes" ? event.revision : 0))).toEqual(expected);
     expect(replay(late?.events ?? [])).toEqual(state);
   });
+
+  test("tells all of its prefix and nothing else, whoever wrote the revisions between", async () => {
+    const lab = await openLab(open);
+    const [own, other] = [await lab.store(), await lab.store()];
+    const prefixes = ["/a/", '/"\\\n/', "/日本/"];
+    const begin = await revisionOf(own);
+    const watches = prefixes.map((prefix) => record(own, prefix, { fromRevision: begin + 1 }));
+    const expected: number[][] = prefixes.map(() => []);
+    for (let n = 0; n < 60; n += 1) {
+      const about = n % 5;
+      const writer = n % 7 < 4 ? own : other;
+      const { revision } = await run(writer, put(`${prefixes[about] ?? "/elsewhere/"}${n % 3}`, '"/a/'));
+      expected[about]?.push(revision);
+      if (n % 11 === 0) await watches[about]?.through(revision);
+    }
+    for (const [index, watch] of watches.entries()) {
+      await watch.through(expected[index]?.at(-1) ?? 0);
+      expect(watch.revisions()).toEqual(expected[index]);
+    }
+  });
 }
 
 function compactionContract(open: () => Promise<StoreLab>): void {

@@ -11,10 +11,14 @@ const ENTRY = "key, value, create_revision, mod_revision, version, lease";
 /** In the order of `ENTRY`: rows as arrays are read in half the time of rows as objects, and a new controller reads them all. */
 type EntryRow = readonly [string, string, number, number, number, LeaseId | null];
 
-/** Bounds of the log: both revisions are in it. */
+/** The log's bounds: both revisions are in it. Bytes are counted from the first revision ever. */
 export interface LogSpan {
   readonly oldest: number;
   readonly newest: number;
+  /** Of all rows before the oldest. */
+  readonly bytesBefore: number;
+  /** Of all rows, the newest included. */
+  readonly bytesAfter: number;
 }
 
 export interface LogRow {
@@ -67,18 +71,18 @@ export class Entries {
 
 export class RevisionLog {
   readonly #span: StatementSync;
-  readonly #bytes: StatementSync;
+  readonly #bytesBefore: StatementSync;
   readonly #between: StatementSync;
   readonly #append: StatementSync;
   readonly #prune: StatementSync;
 
   constructor(db: DatabaseSync) {
     this.#span = db.prepare(
-      "SELECT (SELECT min(revision) FROM log) AS oldest, (SELECT max(revision) FROM log) AS newest",
+      `SELECT o.revision AS oldest, n.revision AS newest, o.bytes_before AS bytesBefore,
+       n.bytes_before + octet_length(n.changes) AS bytesAfter FROM log AS o, log AS n
+       WHERE o.revision = (SELECT min(revision) FROM log) AND n.revision = (SELECT max(revision) FROM log)`,
     );
-    this.#bytes = db.prepare(
-      "SELECT bytes_before AS before, bytes_before + octet_length(changes) AS after FROM log WHERE revision = ?",
-    );
+    this.#bytesBefore = db.prepare("SELECT bytes_before AS bytes FROM log WHERE revision = ?");
     this.#between = db.prepare(
       "SELECT revision, changes FROM log WHERE revision >= ? AND revision < ? ORDER BY revision",
     );
@@ -95,22 +99,27 @@ export class RevisionLog {
     return this.#between.all(from, to) as unknown as LogRow[];
   }
 
-  append(revision: number, changes: string): void {
-    this.#append.run(revision, this.#bytesAt(revision - 1).after, changes);
+  /** Adds the revision that follows the span; answers the span with it. */
+  append(span: LogSpan, changes: string): LogSpan {
+    const { newest, bytesAfter } = span;
+    this.#append.run(newest + 1, bytesAfter, changes);
+    return { ...span, newest: newest + 1, bytesAfter: bytesAfter + Buffer.byteLength(changes) };
   }
 
   /** Forgets revisions from the oldest on until both bounds hold; the newest always stays. */
-  prune({ maxRevisions, maxBytes }: { readonly maxRevisions: number; readonly maxBytes: number }): void {
-    const { oldest, newest } = this.span();
-    const end = this.#bytesAt(newest).after;
+  prune(span: LogSpan, { maxRevisions, maxBytes }: { readonly maxRevisions: number; readonly maxBytes: number }): void {
+    const { oldest, newest, bytesAfter } = span;
     let keepFrom = Math.max(oldest, newest - maxRevisions + 1);
-    while (keepFrom < newest && end - this.#bytesAt(keepFrom).before > maxBytes) keepFrom += 1;
+    let bytesBefore = keepFrom === oldest ? span.bytesBefore : this.#bytesBeforeOf(keepFrom);
+    while (keepFrom < newest && bytesAfter - bytesBefore > maxBytes) {
+      keepFrom += 1;
+      bytesBefore = this.#bytesBeforeOf(keepFrom);
+    }
     if (keepFrom > oldest) this.#prune.run(keepFrom);
   }
 
-  /** Bytes of all rows ever written before this revision, and with it. */
-  #bytesAt(revision: number): { readonly before: number; readonly after: number } {
-    return this.#bytes.get(revision) as unknown as { before: number; after: number };
+  #bytesBeforeOf(revision: number): number {
+    return (this.#bytesBefore.get(revision) as unknown as { bytes: number }).bytes;
   }
 }
 

@@ -10,13 +10,26 @@ import { MAX_LOG_BYTES, MAX_LOG_REVISIONS } from "../../model/store-limits.ts";
 import type { Compare, KeyValue, LeaseId, Op, Txn, TxnResult, WatchChange } from "../../ports/store.ts";
 import { encodeChanges } from "./changes-codec.ts";
 import type { Connection } from "./connection.ts";
-import { Entries, Leases, RevisionLog } from "./tables.ts";
+import { Entries, Leases, type LogSpan, RevisionLog } from "./tables.ts";
 
-/** What a call answers, and whether it made a revision. */
+/** What a call answers, and the revisions that it made, oldest first. */
 export interface Committed<T> {
   readonly result: T;
-  readonly changed: boolean;
+  readonly made: readonly Revision[];
 }
+
+export interface Revision {
+  readonly revision: number;
+  readonly changes: readonly WatchChange[];
+}
+
+/** Where the log is within one SQLite transaction. */
+interface Making {
+  span: LogSpan;
+  readonly made: Revision[];
+}
+
+const KEPT = { maxRevisions: MAX_LOG_REVISIONS, maxBytes: MAX_LOG_BYTES };
 
 export class Transactions {
   readonly #connection: Connection;
@@ -34,16 +47,16 @@ export class Transactions {
   }
 
   txn(txn: Txn): Committed<TxnResult> {
-    return this.#write(() => {
+    return this.#write((making) => {
       const succeeded = txn.compare.every((compare) => this.#holds(compare));
-      const gets = this.#run(succeeded ? txn.then : (txn.else ?? []));
-      return { succeeded, gets, revision: this.#log.span().newest };
+      const gets = this.#run(succeeded ? txn.then : (txn.else ?? []), making);
+      return { succeeded, gets, revision: making.span.newest };
     });
   }
 
   /** Ends a lease before its time. Unknown ids are fine. */
   revoke(lease: LeaseId): Committed<void> {
-    return this.#write(() => this.#end(lease));
+    return this.#write((making) => this.#end(lease, making));
   }
 
   /** Ends what has expired and nothing else. */
@@ -56,21 +69,20 @@ export class Transactions {
     return this.#leases.expired(this.#monotonicMs()).length > 0;
   }
 
-  #write<T>(work: () => T): Committed<T> {
+  #write<T>(work: (making: Making) => T): Committed<T> {
     return this.#connection.write(() => {
-      const before = this.#log.span().newest;
-      for (const lease of this.#leases.expired(this.#monotonicMs())) this.#end(lease);
-      const result = work();
-      const changed = this.#log.span().newest > before;
-      if (changed) this.#log.prune({ maxRevisions: MAX_LOG_REVISIONS, maxBytes: MAX_LOG_BYTES });
-      return { result, changed };
+      const making: Making = { span: this.#log.span(), made: [] };
+      for (const lease of this.#leases.expired(this.#monotonicMs())) this.#end(lease, making);
+      const result = work(making);
+      if (making.made.length > 0) this.#log.prune(making.span, KEPT);
+      return { result, made: making.made };
     });
   }
 
-  #end(lease: LeaseId): void {
-    const revision = this.#log.span().newest + 1;
+  #end(lease: LeaseId, making: Making): void {
+    const revision = making.span.newest + 1;
     const changes = this.#entries.keysOfLease(lease).flatMap((key) => this.#delete(key, revision));
-    this.#record(revision, changes);
+    this.#record(changes, making);
     this.#leases.delete(lease);
   }
 
@@ -89,8 +101,8 @@ export class Transactions {
     }
   }
 
-  #run(ops: readonly Op[]): readonly (KeyValue | undefined)[] {
-    const revision = this.#log.span().newest + 1;
+  #run(ops: readonly Op[], making: Making): readonly (KeyValue | undefined)[] {
+    const revision = making.span.newest + 1;
     const gets: (KeyValue | undefined)[] = [];
     const changes: WatchChange[] = [];
     for (const op of ops) {
@@ -111,7 +123,7 @@ export class Transactions {
           assertNever(op);
       }
     }
-    this.#record(revision, changes);
+    this.#record(changes, making);
     return gets;
   }
 
@@ -142,7 +154,9 @@ export class Transactions {
     return [{ kind: "delete", key, modRevision: revision }];
   }
 
-  #record(revision: number, changes: readonly WatchChange[]): void {
-    if (changes.length > 0) this.#log.append(revision, encodeChanges(changes));
+  #record(changes: readonly WatchChange[], making: Making): void {
+    if (changes.length === 0) return;
+    making.span = this.#log.append(making.span, encodeChanges(changes));
+    making.made.push({ revision: making.span.newest, changes });
   }
 }

@@ -8,6 +8,7 @@ import type { Watch, WatchChange, WatchEvent } from "../../ports/store.ts";
 import { decodeChanges } from "./changes-codec.ts";
 import type { Connection } from "./connection.ts";
 import { Entries, RevisionLog } from "./tables.ts";
+import type { Revision } from "./transactions.ts";
 
 interface Watcher {
   readonly prefix: string;
@@ -47,6 +48,16 @@ export class WatchHub {
     this.#watchers.add(watcher);
     this.look();
     return { stop: () => void this.#watchers.delete(watcher) };
+  }
+
+  /** This process made these revisions, the newest there are. Whoever had heard everything before, and follows none of it, has now too. */
+  committed(made: readonly Revision[]): void {
+    for (const watcher of this.#watchers) {
+      for (const { revision, changes } of made) {
+        if (watcher.next === revision && !changes.some((change) => follows(watcher, change))) watcher.next += 1;
+      }
+      if (watcher.next === undefined || watcher.next <= (made.at(-1)?.revision ?? 0)) this.look();
+    }
   }
 
   /** Delivers what is new, soon. */
@@ -93,7 +104,8 @@ export class WatchHub {
     }
   }
 
-  #batch({ prefix, next }: Watcher): Batch {
+  #batch(watcher: Watcher): Batch {
+    const { prefix, next } = watcher;
     const { oldest, newest } = this.#log.span();
     if (next === undefined) {
       const snapshot: WatchEvent = { kind: "snapshot", revision: newest, entries: this.#entries.list(prefix) };
@@ -105,12 +117,16 @@ export class WatchHub {
     const to = Math.min(next + WATCH_BATCH_REVISIONS, newest + 1);
     // A watch may wait for a revision that is yet to come.
     if (to <= next) return { events: [], next, more: false, ends: false };
+    // Most revisions are about other things, and need not be read to know it.
+    const mark = `"${JSON.stringify(prefix).slice(1, -1)}`;
     const events = this.#log.between({ from: next, to }).flatMap(({ revision, changes }): WatchEvent[] => {
-      const own = decodeChanges(changes, revision).filter((change) => keyOf(change).startsWith(prefix));
+      if (!changes.includes(mark)) return [];
+      const own = decodeChanges(changes, revision).filter((change) => follows(watcher, change));
       return own.length === 0 ? [] : [{ kind: "changes", revision, changes: own }];
     });
     return { events, next: to, more: to <= newest, ends: false };
   }
 }
 
-const keyOf = (change: WatchChange): string => (change.kind === "put" ? change.entry.key : change.key);
+const follows = ({ prefix }: Watcher, change: WatchChange): boolean =>
+  (change.kind === "put" ? change.entry.key : change.key).startsWith(prefix);
