@@ -9,8 +9,11 @@ export const DEFAULT_MAX_QUEUED_QUERIES = 1_000;
 /** Retries of a router are at most this share of its queries (plus RETRY_BUDGET_MIN a second). */
 export const RETRY_BUDGET_SHARE = 0.2;
 export const RETRY_BUDGET_MIN_PER_SECOND = 10;
-/** Times that one query is run again after the replica that had it was lost. */
-export const MAX_RETRIES_PER_QUERY = 3;
+/**
+ * Times that one query is run again after the replica that had it was lost. One loss is bad luck; a query that has lost two is more
+ * likely what ended them (it takes all the memory, say), and would go on to end the backend's others.
+ */
+export const MAX_RETRIES_PER_QUERY = 1;
 /** A replica that cannot be reached, or is out of place, is left alone this long at first, doubling up to the second value. */
 export const EJECT_MIN_MS = 100;
 export const EJECT_MAX_MS = 5_000;
