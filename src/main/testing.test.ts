@@ -1,6 +1,7 @@
 /** `maitred/testing` beside the contract of calls (tests/api/calls.contract.ts): what starts, what ends, and whose handles are whose. */
 import { Hono } from "hono";
 import { afterEach, beforeAll, describe, expect, test, vi } from "vitest";
+import itself from "../../tests/fixtures/apps/itself/app.ts";
 import { spawnNode } from "../../tests/harness/command.ts";
 import { expectError } from "../../tests/harness/expect-error.ts";
 import { useLab } from "../../tests/harness/lab.ts";
@@ -175,6 +176,11 @@ describe("startLocal", () => {
     await using app = await startLocal((request: ServeRequest) => `you asked for ${request.path}`);
     expect(await (await fetch(`${app.url}/any/path`)).text()).toBe("you asked for /any/path");
     expect(await app.handle()()).toBe("you asked for /");
+  });
+
+  test("serves an app whose file is called app.ts and holds the code", async () => {
+    await using app = await startLocal(itself);
+    expect(await app.handle("bell").ring()).toBe("ding");
   });
 
   test("close ends its HTTP, its calls and its code", async () => {

@@ -43,7 +43,8 @@ export interface LocalPlan {
  * @throws ServeError `config-invalid`, `weights-invalid`, `backend-unknown` …
  */
 export function planLocal(app: App, folder: string): LocalPlan {
-  const appUrl = pathToFileURL(join(folder, "app.ts")).href;
+  // No file's URL: a real app.ts may hold code of its backends.
+  const appUrl = `${pathToFileURL(join(folder, "app.ts")).href}?of-this-process`;
   const { backends, endpoints } = planApp({ url: appUrl, defaultExport: app });
   const planned = backends.map(({ tag, code, config }): LocalBackendPlan => {
     refuseUnknownFields(tag, config as object);
