@@ -65,7 +65,7 @@ export const ERROR_CODES = {
   "deadline-exceeded": entry(504, "The query's deadline passed."),
   "replica-lost": entry(502, "The replica died while it ran this query.", true),
   "query-cancelled": entry(499, "The caller cancelled the query."),
-  "not-ready": entry(503, "The proxy has not learnt its routes yet.", true),
+  "not-ready": entry(503, "The proxy has not learnt its routes yet, or there are none.", true),
   "handler-failed": entry(500, "The handler threw."),
   "http-error": entry(500, "The handler threw an HttpError; its status counts."),
   "result-invalid": entry(500, "The handler's result cannot be sent."),

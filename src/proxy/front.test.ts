@@ -343,6 +343,12 @@ describe("the proxy itself", () => {
     expectProblem(await ask(`${url}/-/ready`, { method: "POST" }), { status: 405, code: "method-not-allowed" });
   });
 
+  test("is not ready while no endpoint has a route: an app that is still being deployed", async () => {
+    const { url } = await lab.serve();
+    expectProblem(await ask(`${url}/-/ready`), { status: 503, code: "not-ready" });
+    expect((await ask(`${url}/-/routes`)).json()).toEqual({ routes: [] });
+  });
+
   test("does not say 404 before it has learnt its routes (defect 16 of the ancestor)", async () => {
     const { url, link } = await lab.start({ controller: "is silent" });
     const answer = await ask(`${url}/iris`);

@@ -163,7 +163,11 @@ export class Front implements EdgeHandler {
     }
     if (path === "/-/healthz") return this.#answerJson(exchange, requestId, { status: "ok" });
     if (!this.#hasLearnt) return this.#noRoute(exchange, requestId, path);
-    if (path === "/-/ready") return this.#answerJson(exchange, requestId, { status: "ready" });
+    if (path === "/-/ready") {
+      if (this.#table.routes.length > 0) return this.#answerJson(exchange, requestId, { status: "ready" });
+      const detail = "no endpoint has a route yet. Deploy an app, or create one.";
+      return this.#refuse(exchange, { requestId, code: "not-ready", detail });
+    }
     const routes = this.#table.routes.map(({ endpoint: { tag, spec } }) => ({
       ...{ route: spec.route, endpoint: tag, methods: spec.methods ?? "all" },
     }));
