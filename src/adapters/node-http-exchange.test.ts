@@ -75,6 +75,16 @@ describe("an answer that breaks off", () => {
     expect(text).not.toContain("\r\n0\r\n");
   });
 
+  test("is seen to be broken by a client of HTTP/1.0 too, to which the end of the connection is the end of the answer", async () => {
+    const { url } = await lab.serve({ door: breaking });
+    const raw = open(url);
+    const errors: unknown[] = [];
+    raw.socket.on("error", (error) => errors.push(error));
+    const text = await raw.send("GET /g HTTP/1.0\r\nhost: x\r\n\r\n").closed();
+    expect(text).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
+    expect(errors).toMatchObject([{ code: "ECONNRESET" }]);
+  });
+
   test("is not kept for ever for a client that does not read, and no further request of it runs", async () => {
     let calls = 0;
     async function* parts() {

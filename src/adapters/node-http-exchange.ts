@@ -49,6 +49,8 @@ export class NodeExchange implements Exchange {
   #awaitsNod: boolean;
   #awaitsDrain = false;
   #isOver = false;
+  /** Nothing else tells where the answer ends. */
+  #endsWithConnection = false;
   #flow: BodyFlow | undefined;
 
   constructor(connection: ExchangeConnection, { request, response, sends }: NodeMessages) {
@@ -128,6 +130,7 @@ export class NodeExchange implements Exchange {
   begin(status: number, headers: FlatHeaders): boolean {
     if (this.#isOver) return true;
     if (this.#connection.edge.isDraining) this.#response.shouldKeepAlive = false;
+    this.#endsWithConnection = this.version === "1.0" && !headers.includes("content-length");
     return this.#writeHead(status, headers);
   }
 
@@ -162,16 +165,19 @@ export class NodeExchange implements Exchange {
     if (!socket.writable) return;
     // What was written in this turn is still corked, and more may wait for the client: it is sent first, and then no end of the answer.
     if (this.#response.writableCorked > 0) this.#response.uncork();
-    if (isUnread) {
+    // Where nothing else ends the answer, an orderly close would pass for its end.
+    const mustReset = this.#endsWithConnection;
+    if (isUnread && !mustReset) {
       // To close before the body is read would reset the connection, and the client lose what it has not read.
       socket.end();
       this.#dropRest();
       this.#request.once("end", () => socket.destroy());
     } else {
       connection.isRefused = true;
-      const timer = setTimeout(() => socket.destroy(), edge.limits.lingerMs);
+      const timer = setTimeout(() => (mustReset ? socket.resetAndDestroy() : socket.destroy()), edge.limits.lingerMs);
       socket.once("close", () => clearTimeout(timer));
-      socket.destroySoon();
+      if (mustReset) socket.write("", () => socket.resetAndDestroy());
+      else socket.destroySoon();
     }
   }
 
