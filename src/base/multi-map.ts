@@ -21,6 +21,13 @@ export class MultiMap<K, V> {
     if (set.size === 0) this.#sets.delete(key);
   }
 
+  /** Takes the value from one key to another; undefined: it was, or will be, at none. */
+  move(value: V, from: K | undefined, to: K | undefined): void {
+    if (from === to) return;
+    if (from !== undefined) this.delete(from, value);
+    if (to !== undefined) this.add(to, value);
+  }
+
   /** Live: do not keep it over a change. */
   get(key: K): ReadonlySet<V> {
     return this.#sets.get(key) ?? NONE;

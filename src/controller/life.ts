@@ -126,7 +126,7 @@ export class Life {
       while (this.#end === undefined) {
         if (!this.#hasWork()) await this.#sleep();
         // Calls that have come in together share a transaction, and polls, reads and reports have their part of the time.
-        await new Promise<void>((resolve) => this.#ports.clock.after(0, resolve));
+        await this.#letOthersRun();
         if (this.#end === undefined) await this.#turn();
       }
       return this.#end;
@@ -203,6 +203,9 @@ export class Life {
     this.#calls = calls.slice(decision.replies.length).concat(this.#calls);
     if (!(await this.#save(decision, answered))) return;
     this.#reply(decision, answered);
+    // What is durable is said at once: the answers leave before work for others begins.
+    if (answered.length > 0) await this.#letOthersRun();
+    if (!this.#endUnlessLeading([])) return;
     this.#publish(decision);
     await collectNodes(this.#fence(), decision.collected);
     this.#remember(decision, now.instant);
@@ -210,6 +213,10 @@ export class Life {
     if (decision.erase) await this.#erase();
     else if (isFirst) this.#options.onBegun();
     this.#meters.turnMs.record(clock.now() - now.instant);
+  }
+
+  #letOthersRun(): Promise<void> {
+    return new Promise((resolve) => this.#ports.clock.after(0, resolve));
   }
 
   /** Makes the changes durable, then part of what is known. false: the life is over. */

@@ -36,12 +36,9 @@ export class View {
   apply(fact: Fact, revision: number): Entry<Values[Kind]> | undefined {
     const table = this.#tables[fact.kind] as Map<string, Entry<Values[Kind]>>;
     const before = table.get(fact.id);
-    if (before !== undefined) this.#indexes.remove({ kind: fact.kind, id: fact.id, after: before.value } as Fact);
     if (fact.after === undefined) table.delete(fact.id);
-    else {
-      table.set(fact.id, { value: fact.after, revision });
-      this.#indexes.add(fact);
-    }
+    else table.set(fact.id, { value: fact.after, revision });
+    this.#indexes.update(fact, before?.value);
     return before;
   }
 
