@@ -51,7 +51,7 @@ export const HEALTH_TICK_MS = 250;
 export const SILENT_TICKS = 4;
 /** Stream ids of one connection, then a new one begins: a day at 10,000 queries a second, and still what engines call a small integer. */
 export const MAX_STREAM_ID = 0x3fff_ffff;
-/** Shadow queries in flight for each router; beyond it they are dropped and counted. */
+/** Copies in flight of each router to one shadow backend; beyond it they are dropped and counted. */
 export const MAX_SHADOWS_IN_FLIGHT = 256;
 /** Bytes of shadows' answers that a router reads away in each window: 32 MB a second, a few hundredths of a core. */
 export const SHADOW_BYTES_PER_WINDOW = 3_200_000;

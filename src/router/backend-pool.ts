@@ -26,8 +26,8 @@ export interface PoolOwner {
   sent(query: OpenQuery): void;
   /** Asked for a query that may have run and may run again. */
   mayRetry(): boolean;
-  /** The pool is closed and this query still waits for a replica. */
-  homeless(query: OpenQuery): void;
+  /** The pool of this backend is closed and the query still waits for a replica. */
+  homeless(query: OpenQuery, backend: BackendTag): void;
 }
 
 export interface PoolSettings {
@@ -260,7 +260,7 @@ export class BackendPool implements QueryPlace, ReplicaOwner {
 
   #giveBack(query: OpenQuery): void {
     query.place = undefined;
-    this.#owner.homeless(query);
+    this.#owner.homeless(query, this.tag);
   }
 
   #retire(client: ReplicaClient): void {

@@ -211,8 +211,8 @@ export class Router implements PoolOwner, QueryOwner {
     return may;
   }
 
-  homeless(query: OpenQuery): void {
-    if (query.isShadow) this.#shadows.droppedAfterSending(query);
+  homeless(query: OpenQuery, backend: BackendTag): void {
+    if (query.isShadow) this.#shadows.droppedAfterSending(query, backend);
     else this.#route(query);
   }
 

@@ -1,5 +1,5 @@
 /**
- * Copies of queries for shadow backends. They are made after the primary was sent, from a budget of their own; a copy that would
+ * Copies of queries for shadow backends. They are made after the primary was sent, from a budget of each shadow's own; a copy that would
  * have to wait is dropped and counted, and so is that of a query whose body is still arriving: two readers of one body would wait for
  * each other. Answers are read away, all of them together no faster than a bound: one without an end must not keep the router busy.
  * Nothing that becomes of a copy is ever told to whoever sent the query.
@@ -29,7 +29,8 @@ export interface ShadowCounts {
 export class Shadows {
   readonly #ports: ShadowPorts;
   readonly #pace: Pace;
-  #inFlight = 0;
+  /** By backend: one that hangs uses up its own budget, not that of the others. */
+  readonly #inFlight = new Map<string, number>();
   #sent = 0;
   #dropped = 0;
   #failed = 0;
@@ -43,14 +44,11 @@ export class Shadows {
     return { sent: this.#sent, dropped: this.#dropped, failed: this.#failed };
   }
 
-  get inFlight(): number {
-    return this.#inFlight;
-  }
-
   draw(primary: OpenQuery, picker: Picker): void {
     for (const backend of picker.pickShadows(primary.query.shardKey, this.#ports.random)) {
       const pool = this.#ports.pool(backend);
-      const isBounded = primary.upload === undefined && this.#inFlight < MAX_SHADOWS_IN_FLIGHT;
+      const inFlight = this.#inFlight.get(backend) ?? 0;
+      const isBounded = primary.upload === undefined && inFlight < MAX_SHADOWS_IN_FLIGHT;
       if (pool !== undefined && isBounded) this.#send(primary, pool);
       else {
         this.#dropped += 1;
@@ -60,8 +58,8 @@ export class Shadows {
   }
 
   /** A copy came back from its replica without having run. */
-  droppedAfterSending(copy: OpenQuery): void {
-    this.#inFlight -= 1;
+  droppedAfterSending(copy: OpenQuery, backend: string): void {
+    this.#left(backend);
     this.#sent -= 1;
     this.#dropped += 1;
     copy.cancel();
@@ -70,9 +68,7 @@ export class Shadows {
   #send(primary: OpenQuery, pool: BackendPool): void {
     const sink = new DiscardingSink(
       this.#pace,
-      () => {
-        this.#inFlight -= 1;
-      },
+      () => this.#left(pool.tag),
       () => {
         this.#failed += 1;
         pool.meters.shadows.failed.add();
@@ -87,8 +83,14 @@ export class Shadows {
       return;
     }
     pool.meters.shadows.sent.add();
-    this.#inFlight += 1;
+    this.#inFlight.set(pool.tag, (this.#inFlight.get(pool.tag) ?? 0) + 1);
     this.#sent += 1;
+  }
+
+  #left(backend: string): void {
+    const rest = this.#inFlight.get(backend)! - 1;
+    if (rest > 0) this.#inFlight.set(backend, rest);
+    else this.#inFlight.delete(backend);
   }
 }
 
