@@ -1,9 +1,12 @@
 /** Answers in parts, byte by byte: to clients that read slowly or not at all, and those that break off. */
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { afterAll, afterEach, describe, expect, onTestFinished, test } from "vitest";
 import { ProxyLab } from "../../tests/harness/proxy-lab.ts";
 import { RawHttp } from "../../tests/harness/raw-http.ts";
 import { ndjson } from "../api/api.ts";
 import { HttpError } from "../base/serve-error.ts";
+import { createNodeHttpEdge } from "./node-http-edge.ts";
 
 const lab = new ProxyLab();
 const sockets: RawHttp[] = [];
@@ -52,6 +55,63 @@ test("many small parts for a client that does not read leave one listener behind
   await expect.poll(() => raw.text.endsWith("\r\n0\r\n\r\n"), { timeout: 8_000 }).toBe(true);
   expect(raw.text.match(/#/g)).toHaveLength(10_000 * 1_000);
   expect(warnings).toEqual([]);
+});
+
+test("parts of all sizes for a client that stops and reads again come whole and in order", async () => {
+  const sizes = Array.from({ length: 3_000 }, (_, index) => (index % 50 === 0 ? 40_000 : (index * 7) % 900));
+  async function* parts() {
+    for (const [index, size] of sizes.entries()) yield Buffer.from(`${index}:`.padEnd(size + 8, "#"));
+  }
+  const { url } = await lab.serve({ door: () => new Response(ReadableStream.from(parts())) });
+  const raw = open(url).send("GET /g HTTP/1.0\r\nhost: x\r\n\r\n");
+  for (let turn = 0; turn < 20; turn += 1) {
+    raw.socket.pause();
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    raw.socket.resume();
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  const text = await raw.closed();
+  const wanted = sizes.map((size, index) => `${index}:`.padEnd(size + 8, "#")).join("");
+  expect(text.slice(text.indexOf("\r\n\r\n") + 4) === wanted).toBe(true);
+});
+
+test("small parts that wait for a client do not keep the memory alive that they lie in", async () => {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  const edge = createNodeHttpEdge();
+  onTestFinished(() => edge.stop());
+  const memory = async () => {
+    for (let turn = 0; turn < 3; turn += 1) {
+      await new Promise((resolve) => setImmediate(resolve));
+      collect();
+    }
+    return process.memoryUsage().arrayBuffers;
+  };
+  const [reads, readBytes] = [200, 1_000_000];
+  const held = Promise.withResolvers<number>();
+  const port = await edge.listen(
+    { kind: "port", host: "127.0.0.1", port: 0 },
+    {
+      onRequest(exchange) {
+        exchange.begin(200, []);
+        const fill = async () => {
+          // More than the systems between hold.
+          exchange.write(new Uint8Array(20_000_000));
+          const before = await memory();
+          for (let index = 0; index < reads; index += 1) {
+            exchange.write(new Uint8Array(readBytes).subarray(0, 20));
+            await new Promise((resolve) => setImmediate(resolve));
+          }
+          held.resolve((await memory()) - before);
+        };
+        void fill();
+        return { onGone() {}, onDrain() {} };
+      },
+      refusal: () => ({ status: 500, headers: [], body: new Uint8Array(0) }),
+    },
+  );
+  open(`http://127.0.0.1:${port}`).send(GET).socket.pause();
+  expect(await held.promise).toBeLessThan((reads * readBytes) / 10);
 });
 
 describe("an answer that breaks off", () => {

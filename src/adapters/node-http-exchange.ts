@@ -15,6 +15,7 @@ import type { ReadAhead } from "./read-ahead.ts";
 const ONE_STRING_BYTES = 16_384;
 
 const latin1Slice = Buffer.prototype.latin1Slice as unknown as (this: Uint8Array, start: number, end: number) => string;
+const latin1Of = (bytes: Uint8Array): string => latin1Slice.call(bytes, 0, bytes.length);
 
 /** What the exchanges of an edge share. */
 export interface ExchangeEdge {
@@ -48,6 +49,8 @@ export class NodeExchange implements Exchange {
   readonly #response: ServerResponse;
   #awaitsNod: boolean;
   #awaitsDrain = false;
+  /** Small parts for a client that takes none now: each by itself costs the engine hundreds of bytes. */
+  #waiting = "";
   #isOver = false;
   /** Nothing else tells where the answer ends. */
   #endsWithConnection = false;
@@ -121,7 +124,7 @@ export class NodeExchange implements Exchange {
     if (!this.#writeHead(status, headers)) return false;
     if (isUnread) this.#endAndLinger(body);
     else if (body === undefined) response.end();
-    else if (body.length <= ONE_STRING_BYTES) response.end(latin1Slice.call(body, 0, body.length), "latin1");
+    else if (body.length <= ONE_STRING_BYTES) response.end(latin1Of(body), "latin1");
     else response.end(body);
     this.#over();
     return true;
@@ -136,12 +139,17 @@ export class NodeExchange implements Exchange {
 
   write(bytes: Uint8Array): boolean {
     if (this.#isOver) return true;
-    const goesOn = this.#response.write(bytes);
-    if (!goesOn && !this.#awaitsDrain) {
-      // One for all that is written above the mark: there are many small parts in a window.
-      this.#awaitsDrain = true;
-      this.#response.once("drain", () => this.#drained());
+    const isSmall = bytes.length <= ONE_STRING_BYTES;
+    if (isSmall && this.#awaitsDrain) {
+      this.#waiting += latin1Of(bytes);
+      return false;
     }
+    this.#writeWaiting();
+    const response = this.#response;
+    // What has to wait is copied: it lies in all that a read brought, for other clients too, and would keep that alive.
+    const isCopied = isSmall && response.writableLength > 0;
+    const goesOn = isCopied ? response.write(latin1Of(bytes), "latin1") : response.write(bytes);
+    if (!goesOn) this.#awaitDrain();
     return goesOn;
   }
 
@@ -149,6 +157,7 @@ export class NodeExchange implements Exchange {
     if (this.#isOver) return;
     const isUnread = this.#hasUnreadBody();
     this.#flow?.drop();
+    this.#writeWaiting();
     this.#response.end();
     if (isUnread) this.#dropRest();
     this.#over();
@@ -164,6 +173,7 @@ export class NodeExchange implements Exchange {
     // It ends already: destroyed, or broken off by an answer before or behind this one.
     if (!socket.writable) return;
     // What was written in this turn is still corked, and more may wait for the client: it is sent first, and then no end of the answer.
+    this.#writeWaiting();
     if (this.#response.writableCorked > 0) this.#response.uncork();
     // Where nothing else ends the answer, an orderly close would pass for its end.
     const mustReset = this.#endsWithConnection;
@@ -184,6 +194,7 @@ export class NodeExchange implements Exchange {
   /** The connection is closed, or of no more use. */
   gone(): void {
     if (this.#isOver) return;
+    this.#waiting = "";
     this.#over();
     this.events?.onGone();
   }
@@ -216,9 +227,24 @@ export class NodeExchange implements Exchange {
     this.#dropRest();
   }
 
-  #drained(): void {
-    this.#awaitsDrain = false;
-    if (!this.#isOver) this.events?.onDrain();
+  /** One listener for all that is written above the mark: there are many small parts in a window. */
+  #awaitDrain(): void {
+    if (this.#awaitsDrain) return;
+    this.#awaitsDrain = true;
+    this.#response.once("drain", () => {
+      this.#awaitsDrain = false;
+      if (this.#isOver) return;
+      if (this.#writeWaiting()) this.events?.onDrain();
+      else this.#awaitDrain();
+    });
+  }
+
+  /** false: the client takes no more for now. */
+  #writeWaiting(): boolean {
+    if (this.#waiting === "") return true;
+    const waiting = this.#waiting;
+    this.#waiting = "";
+    return this.#response.write(waiting, "latin1");
   }
 
   /**
