@@ -137,18 +137,22 @@ export class NodeExchange implements Exchange {
     return this.#writeHead(status, headers);
   }
 
-  write(bytes: Uint8Array): boolean {
-    if (this.#isOver) return true;
+  write(bytes: Uint8Array, letGo?: () => void): boolean {
+    if (this.#isOver) {
+      letGo?.();
+      return true;
+    }
     const isSmall = bytes.length <= ONE_STRING_BYTES;
     if (isSmall && this.#awaitsDrain) {
       this.#waiting += latin1Of(bytes);
+      letGo?.();
       return false;
     }
     this.#writeWaiting();
     const response = this.#response;
     // What has to wait is copied: it lies in all that a read brought, for other clients too, and would keep that alive.
     const isCopied = isSmall && response.writableLength > 0;
-    const goesOn = isCopied ? response.write(latin1Of(bytes), "latin1") : response.write(bytes);
+    const goesOn = isCopied ? response.write(latin1Of(bytes), "latin1", letGo) : response.write(bytes, letGo);
     if (!goesOn) this.#awaitDrain();
     return goesOn;
   }

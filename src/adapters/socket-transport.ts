@@ -8,16 +8,21 @@ import { ServeError } from "../base/serve-error.ts";
 import type { Address } from "../model/actor.ts";
 import type { Listening, Socket, SocketEvents, Transport } from "../ports/transport.ts";
 import { createEndOfTurn } from "./end-of-turn.ts";
+import { lends, ReadPool, readsInto } from "./read-memory.ts";
 
-export const createSocketTransport = (): Transport => ({
-  endOfTurn: createEndOfTurn(),
-  connect(address, events) {
-    const socket = connect({ ...pathOrPort(address), noDelay: true });
-    socket.on("connect", () => events.onOpen?.());
-    return attach(socket, events);
-  },
-  listen,
-});
+export const createSocketTransport = (): Transport => {
+  const pool = new ReadPool();
+  return {
+    endOfTurn: createEndOfTurn(),
+    connect(address, events) {
+      const options = { ...pathOrPort(address), noDelay: true };
+      const socket = connect(lends(events) ? { ...options, onread: readsInto(pool, events) } : options);
+      socket.on("connect", () => events.onOpen?.());
+      return attach(socket, events);
+    },
+    listen,
+  };
+};
 
 function attach(socket: NetSocket, events: SocketEvents): Socket {
   let failure: Error | undefined;

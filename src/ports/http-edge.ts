@@ -32,8 +32,8 @@ export interface Exchange {
   reply(status: number, headers: FlatHeaders, body: Uint8Array | undefined): boolean;
   /** The head of an answer that comes in parts. false: as above. */
   begin(status: number, headers: FlatHeaders): boolean;
-  /** false: the client takes no more for now; wait for `onDrain`. */
-  write(bytes: Uint8Array): boolean;
+  /** false: the client takes no more for now; wait for `onDrain`. `letGo` is called when nobody looks at the bytes any more. */
+  write(bytes: Uint8Array, letGo?: () => void): boolean;
   /** The rest of the request's body is dropped within bounds. */
   end(): void;
   /** Breaks the connection behind what was written: the client must see that the answer is not whole. Bounded for one that does not read. */

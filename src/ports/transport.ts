@@ -1,10 +1,13 @@
 /** Byte streams between processes: unix sockets and TCP. Callbacks never run inside the call that registers them. */
+import type { LentMemory } from "../base/lent-memory.ts";
 import type { Address } from "../model/actor.ts";
 
 export interface SocketEvents {
   /** Outgoing connections: established. */
   onOpen?(): void;
   onData(bytes: Uint8Array): void;
+  /** Takes large reads in the place of `onData`, if it is there: the bytes are those of the memory, and only lent. */
+  onLent?(bytes: Uint8Array, memory: LentMemory): void;
   /** The buffer is below its mark again. */
   onDrain(): void;
   /** Exactly once, whatever ended it. */

@@ -4,6 +4,7 @@
  * made to wait. The time of a query begins with its head, not with its body. The client gets exactly one answer, or a broken connection
  * when an answer broke off.
  */
+import type { LentMemory } from "../base/lent-memory.ts";
 import { ERROR_CODES } from "../model/error-codes.ts";
 import { DEADLINE_TICK_MS, STREAM_WINDOW_BYTES } from "../model/limits.ts";
 import type { ReplyHead, WireFailure } from "../model/wire.ts";
@@ -144,8 +145,12 @@ export class Passage implements ExchangeEvents, ReplySink, BodyGiver, WheelEntry
     }
   }
 
-  onData(bytes: Uint8Array, part: Part): void {
-    this.#write(bytes);
+  onLentData(bytes: Uint8Array, part: Part, memory: LentMemory): void {
+    this.onData(bytes, part, memory);
+  }
+
+  onData(bytes: Uint8Array, part: Part, memory?: LentMemory): void {
+    this.#write(bytes, memory);
     if (part === "end" && this.#state === "answering") this.#finish();
   }
 
@@ -193,13 +198,13 @@ export class Passage implements ExchangeEvents, ReplySink, BodyGiver, WheelEntry
     return true;
   }
 
-  #write(bytes: Uint8Array): void {
+  #write(bytes: Uint8Array, memory?: LentMemory): void {
     if (bytes.length === 0 || this.#state !== "answering") return;
     this.#writtenBytes += bytes.length;
     if (this.#declaredBytes !== undefined && this.#writtenBytes > this.#declaredBytes) {
       // More than the client was told: it would take the rest for the next answer.
       this.#cut();
-    } else if (this.#exchange.write(bytes)) this.#sent?.consumed(bytes.length);
+    } else if (this.#exchange.write(bytes, memory?.hold())) this.#sent?.consumed(bytes.length);
     else this.#owedBytes += bytes.length;
   }
 

@@ -3,9 +3,11 @@
  * exactly once; after that every method is a no-op. It is the link of the deadline wheel's and the queue's lists, so that a query
  * costs one object.
  */
+
+import type { LentMemory } from "../base/lent-memory.ts";
 import { messageOf } from "../base/serve-error.ts";
 import type { QueryStamp } from "../core/wire/heads.ts";
-import { STREAM_WINDOW_BYTES } from "../model/limits.ts";
+import { PART_MEMORY_SHARE, STREAM_WINDOW_BYTES } from "../model/limits.ts";
 import type { ReplyHead, WireFailure } from "../model/wire.ts";
 import type { WheelEntry } from "./deadline-wheel.ts";
 import type { Part, ReplySink, RouterQuery, SentQuery } from "./query-types.ts";
@@ -128,11 +130,15 @@ export class OpenQuery implements SentQuery, WheelEntry<OpenQuery>, QueryStamp {
     }
   }
 
-  data(bytes: Uint8Array, part: Part): void {
+  data(bytes: Uint8Array, part: Part, memory: LentMemory | undefined): void {
     if (this.isDone) return;
     if (part === "end") this.#end("answered");
     try {
-      this.#sink.onData(bytes, part);
+      if (memory === undefined) this.#sink.onData(bytes, part);
+      // A small part would keep much memory from being used again.
+      else if (this.#sink.onLentData === undefined || bytes.length * PART_MEMORY_SHARE < memory.bytes) {
+        this.#sink.onData(new Uint8Array(bytes), part);
+      } else this.#sink.onLentData(bytes, part, memory);
     } catch (error) {
       this.#owner.sinkThrew(this, messageOf(error));
     }

@@ -2,6 +2,7 @@
  * What a router takes and gives: one query, and the callbacks by which its answer comes. Callbacks instead of promises, because a
  * proxy passes answers on as they come and would only pay for the promise.
  */
+import type { LentMemory } from "../base/lent-memory.ts";
 import type { QueryFields } from "../core/wire/heads.ts";
 import type { ReplyHead, WireFailure } from "../model/wire.ts";
 import type { StreamedBody } from "./streamed-body.ts";
@@ -33,6 +34,8 @@ export type Part = "more" | "end";
 export interface ReplySink {
   onReply(head: ReplyHead, body: Uint8Array, part: Part): void;
   onData(bytes: Uint8Array, part: Part): void;
+  /** Takes large parts in the place of `onData`, if it is there: the memory is only lent. */
+  onLentData?(bytes: Uint8Array, part: Part, memory: LentMemory): void;
   /** Also after a reply has begun. */
   onFailure(failure: WireFailure): void;
 }

@@ -7,12 +7,13 @@ import type { Frame, ProtocolError } from "../core/wire/frames.ts";
 import { isProtocolError, protocolError } from "../core/wire/frames.ts";
 import { decodeCount, decodeFailure, decodeRefuse, decodeReplyHead } from "../core/wire/heads.ts";
 import { StreamTable } from "../core/wire/stream-table.ts";
-import { FLOW_WINDOW_BYTES, MAX_STREAM_ID, STREAM_WINDOW_BYTES } from "../model/limits.ts";
+import { MAX_STREAM_ID, STREAM_WINDOW_BYTES } from "../model/limits.ts";
 import type { ReplicaEntry } from "../model/longpoll.ts";
 import { FLAG_END, FRAME, WIRE_PROTOCOL, type WireFailure } from "../model/wire.ts";
 import type { Log } from "../ports/log.ts";
 import { addCredit, sendGrown, sendQuery } from "./body-frames.ts";
 import { deadlinePassed, headTooLarge, lossOf, noReplica, wireBroken } from "./failures.ts";
+import { takeConsumed } from "./flow-window.ts";
 import type { OpenQuery, QueryPlace } from "./open-query.ts";
 import { judgeAnswer, judgeLeft } from "./outcomes.ts";
 import type { Watched } from "./outlier-watch.ts";
@@ -165,13 +166,10 @@ export class ReplicaClient implements Candidate, QueryPlace, WireEvents, Watched
   }
 
   consumed(query: OpenQuery, bytes: number): void {
-    query.unreported += bytes;
-    // Not each part: half a window keeps the replica sending and halves nothing.
-    if (query.unreported < query.window / 2 || this.#connection === undefined) return;
-    this.#connection.writer.credit(query.streamId, query.unreported + FLOW_WINDOW_BYTES - query.window);
+    const credit = takeConsumed(query, bytes, this.inFlight);
+    if (credit === 0 || this.#connection === undefined) return;
+    this.#connection.writer.credit(query.streamId, credit);
     this.#connection.flushSoon();
-    query.window = FLOW_WINDOW_BYTES;
-    query.unreported = 0;
   }
 
   bodyGrew(query: OpenQuery): void {
@@ -279,7 +277,7 @@ export class ReplicaClient implements Candidate, QueryPlace, WireEvents, Watched
       case FRAME.DATA:
         if (!query.hasReply) return protocolError("DATA before REPLY");
         if (part === "end") this.#answered(query);
-        query.data(frame.body, part);
+        query.data(frame.body, part, frame.memory);
         break;
       case FRAME.FAIL: {
         const failure = decodeFailure(frame.head);

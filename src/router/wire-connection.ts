@@ -3,6 +3,7 @@
  * piece. It opens at once, closes when it is idle, and tells its owner once how it ended. A peer that breaks the protocol costs
  * this connection and nothing else.
  */
+import type { LentMemory } from "../base/lent-memory.ts";
 import { FrameWriter } from "../core/wire/frame-writer.ts";
 import { type Frame, FrameDecoder, isProtocolError, type ProtocolError } from "../core/wire/frames.ts";
 import { decodeFailure, decodeHello } from "../core/wire/heads.ts";
@@ -66,6 +67,7 @@ export class WireConnection {
     );
     this.#socket = ports.transport.connect(address, {
       onData: (bytes) => this.#read(bytes),
+      onLent: (bytes, memory) => this.#read(bytes, memory),
       onDrain: () => {},
       onClose: (error) => this.#closed(error),
     });
@@ -112,11 +114,11 @@ export class WireConnection {
     this.carriedStreamId = this.lastStreamId;
   };
 
-  #read(bytes: Uint8Array): void {
+  #read(bytes: Uint8Array, memory?: LentMemory): void {
     if (this.#state === "ended") return;
     this.#wasHeard = true;
     this.#ports.meters.receivedBytes.add(bytes.length);
-    const problem = this.#decoder.push(bytes, this.#onFrame);
+    const problem = this.#decoder.push(bytes, this.#onFrame, memory);
     if (problem !== undefined) this.#finish({ kind: "broken", reason: problem.reason });
   }
 

@@ -12,9 +12,10 @@
  * Bodies. A body of up to STREAM_WINDOW_BYTES goes in its QUERY or REPLY frame. Of a longer one the first STREAM_WINDOW_BYTES go
  * there without END, the rest in DATA frames as far as the receiver's CREDIT allows, the last with END. A receiver that takes a body
  * gives credit for what it has used up, so at most a window of each stream lies in between: STREAM_WINDOW_BYTES until it has begun,
- * FLOW_WINDOW_BYTES from then on.
+ * FLOW_WINDOW_BYTES from then on, of an answer up to WIDE_WINDOW_BYTES.
  */
 
+import type { LentMemory } from "../../base/lent-memory.ts";
 import { MAX_FRAME_BYTES } from "../../model/limits.ts";
 import { FLAG_BYTES, FLAG_END, FRAME, FRAME_HEAD_BYTES, type FrameType } from "../../model/wire.ts";
 
@@ -38,6 +39,8 @@ export interface Frame {
   readonly streamId: number;
   readonly head: Uint8Array;
   readonly body: Uint8Array;
+  /** The body lies in lent memory: whoever looks at it after `onFrame` has returned holds that. */
+  readonly memory: LentMemory | undefined;
 }
 
 const EMPTY = new Uint8Array(0);
@@ -57,15 +60,20 @@ export class FrameDecoder {
   #restBytes = 0;
   #restFlags = 0;
   #restStreamId = 0;
+  /** Of the bytes that are being read, when it is lent. */
+  #memory: LentMemory | undefined;
   #error: ProtocolError | undefined;
 
   /**
    * Calls `onFrame` for each frame that is complete with these bytes. After the first problem, which is answered from then on,
    * nothing more is read.
+   * @param memory of the bytes, when it is lent: DATA with FLAG_BYTES is lent on, anything else and what follows it is copied first.
    */
-  push(bytes: Uint8Array, onFrame: (frame: Frame) => void): ProtocolError | undefined {
+  push(given: Uint8Array, onFrame: (frame: Frame) => void, memory?: LentMemory): ProtocolError | undefined {
     if (this.#error !== undefined) return this.#error;
+    let bytes = given;
     let position = this.#partial === undefined ? 0 : this.#complete(bytes, onFrame);
+    this.#memory = memory;
     while (this.#error === undefined && position < bytes.length) {
       const available = bytes.length - position;
       if (this.#restBytes > 0) {
@@ -83,9 +91,15 @@ export class FrameDecoder {
         this.#keep(bytes, position, length ?? FRAME_HEAD_BYTES);
         break;
       }
+      if (this.#memory !== undefined && !isInPieces(bytes, position)) {
+        bytes = new Uint8Array(bytes.subarray(position));
+        position = 0;
+        this.#memory = undefined;
+      }
       this.#deliver(bytes, position, length, onFrame);
       position += length;
     }
+    this.#memory = undefined;
     return this.#error;
   }
 
@@ -118,6 +132,7 @@ export class FrameDecoder {
       streamId: uint32(bytes, start + 8),
       head: viewOf(bytes, headStart, bodyStart),
       body: viewOf(bytes, bodyStart, end),
+      memory: this.#memory,
     });
   }
 
@@ -132,7 +147,8 @@ export class FrameDecoder {
     const end = Math.min(bytes.length, start + this.#restBytes);
     this.#restBytes -= end - start;
     const flags = this.#restBytes === 0 ? this.#restFlags : this.#restFlags & ~FLAG_END;
-    onFrame({ type: FRAME.DATA, flags, streamId: this.#restStreamId, head: EMPTY, body: viewOf(bytes, start, end) });
+    const body = viewOf(bytes, start, end);
+    onFrame({ type: FRAME.DATA, flags, streamId: this.#restStreamId, head: EMPTY, body, memory: this.#memory });
     return end;
   }
 
