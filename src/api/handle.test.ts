@@ -81,6 +81,10 @@ describe("a handle", () => {
     [{ timeoutMs: 0 }, /timeoutMs must be a number above 0/],
     [{ timeoutMs: "5" }, /timeoutMs/],
     [{ timeoutMs: Number.NaN }, /timeoutMs/],
+    [{ shardKey: 7 }, /shardKey must be a string, got 7 \(number\)/],
+    [{ shardKey: null }, /shardKey must be a string/],
+    [{ signal: {} }, /signal must be an AbortSignal/],
+    [{ idempotent: "no" }, /idempotent must be true or false, got "no" \(string\)/],
   ])("refuses the options %j where they are written", (options, message) => {
     const { iris } = newHandle();
     expect(() => iris.options(options as CallOptions)).toThrow(

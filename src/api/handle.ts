@@ -135,12 +135,25 @@ function mergeOptions(options: CallOptions, more: CallOptions): CallOptions {
     if (OPTION_NAMES.includes(key)) continue;
     throw new ServeError("config-invalid", `handle options: unknown option "${key}".${suggestion(key, OPTION_NAMES)}`);
   }
-  const { timeoutMs } = more;
+  const { timeoutMs, shardKey, signal, idempotent } = more;
   if (timeoutMs !== undefined && !(typeof timeoutMs === "number" && timeoutMs > 0 && timeoutMs <= MAX_TIMER_MS)) {
-    throw new ServeError(
-      "config-invalid",
-      `handle options: timeoutMs must be a number above 0 and at most ${MAX_TIMER_MS}, got ${String(timeoutMs)}`,
-    );
+    throw invalidOption(`timeoutMs must be a number above 0 and at most ${MAX_TIMER_MS}`, timeoutMs);
+  }
+  if (shardKey !== undefined && typeof shardKey !== "string")
+    throw invalidOption("shardKey must be a string", shardKey);
+  if (signal !== undefined && !isSignal(signal)) throw invalidOption("signal must be an AbortSignal", signal);
+  if (idempotent !== undefined && typeof idempotent !== "boolean") {
+    throw invalidOption("idempotent must be true or false", idempotent);
   }
   return { ...options, ...more };
 }
+
+/** By its shape: test environments have classes of their own. */
+const isSignal = (value: Partial<AbortSignal> | null): boolean =>
+  typeof value?.addEventListener === "function" && typeof value.aborted === "boolean";
+
+const invalidOption = (rule: string, got: unknown): ServeError =>
+  new ServeError(
+    "config-invalid",
+    `handle options: ${rule}, got ${typeof got === "string" ? `"${got}"` : String(got)} (${typeof got})`,
+  );

@@ -260,6 +260,16 @@ describe("doors", () => {
     });
   });
 
+  test("take values of headers and query that are no strings as URLs do, and what follows is answered too", async () => {
+    const replica = await serve(Things);
+    routers.publish(endpointOf({ b: backendOf([replica], { maxConcurrentQueries: 1 }) }));
+    const handle = createHandle<typeof Things>("e", callers()("e")).options({ timeoutMs: DEADLINE_MS });
+    expect(await handle.add(0, 1)).toBe(1);
+    const send = { headers: { "x-h": 1 }, query: { q: 2 } } as unknown as { headers: Record<string, string> };
+    expect(await handle({}, send)).toMatchObject({ q: "2", h: "1" });
+    expect(await handle.add(1, 2)).toBe(3);
+  });
+
   test("a Response comes back as one", async () => {
     const handle = await handleOf(Things);
     const response = (await handle.response()) as Response;

@@ -116,7 +116,7 @@ class EndpointCaller implements HandleCaller {
         kind: "door",
         method,
         headers: flatHeadersOf(send.headers ?? {}),
-        query: send.query ?? {},
+        query: send.query === undefined ? {} : stringsOf(send.query),
         ...common,
         body: body === undefined ? undefined : encodeValue(body),
         safeMethod: SAFE_METHODS.has(method),
@@ -219,6 +219,10 @@ type CommonFields = Pick<
   RouterQuery,
   "endpoint" | "requestId" | "shardKey" | "trace" | "timeoutMs" | "notAfter" | "idempotent"
 >;
+
+/** As `URLSearchParams` and `Headers` take values. */
+const stringsOf = (record: Readonly<Record<string, unknown>>): Readonly<Record<string, string>> =>
+  Object.fromEntries(Object.entries(record).map(([name, value]) => [name, String(value)]));
 
 /** What a program without a query around it says by itself. */
 const traceOfSent = (headers: Send["headers"]): TraceContext | undefined =>
