@@ -14,6 +14,7 @@ export {
   backend,
   backendFrom,
   backendRefOf,
+  checkEndpointTag,
   defineApp,
   getHandle,
   isApp,

@@ -72,7 +72,7 @@ export const backendRefOf = (value: unknown): BackendRef | undefined =>
  * @throws ServeError `tag-invalid`
  */
 export function ref<T>(endpoint: string): Ref<Handle<T>> {
-  checkTag("ref", endpoint);
+  checkEndpointTag("ref", endpoint);
   return Object.freeze({ $endpoint: endpoint });
 }
 
@@ -99,7 +99,7 @@ export const resolveRefs = (args: readonly unknown[]): readonly unknown[] =>
  * @throws ServeError `tag-invalid`
  */
 export function getHandle<T = unknown>(endpoint: string): HandleFor<T> {
-  checkTag("getHandle", endpoint);
+  checkEndpointTag("getHandle", endpoint);
   return createHandle<T>(endpoint, lazyCaller(endpoint));
 }
 
@@ -129,7 +129,8 @@ const noInstance = (endpoint: string): ServeError =>
     { details: { endpoint } },
   );
 
-function checkTag(word: string, endpoint: unknown): void {
+/** @throws ServeError `tag-invalid`, where the name is written: a router that asked for it would be refused all that it asks for. */
+export function checkEndpointTag(word: string, endpoint: unknown): void {
   if (typeof endpoint === "string" && isName(endpoint)) return;
   const got = typeof endpoint === "string" ? `"${endpoint}"` : typeof endpoint;
   throw new ServeError("tag-invalid", `${word}(): the tag of an endpoint is ${NAME_RULE}; got ${got}`);

@@ -21,6 +21,7 @@ import type {
   Status,
   Wait,
 } from "../api/api.ts";
+import { checkEndpointTag } from "../api/api.ts";
 import { suggestion } from "../base/did-you-mean.ts";
 import { ServeError } from "../base/serve-error.ts";
 import type { Goal as FullGoal } from "../model/calls.ts";
@@ -225,6 +226,7 @@ export class ServeClient<A = unknown> implements Client<A> {
   getHandle<K extends keyof Handles<A> & string>(endpoint: K): Handles<A>[K];
   getHandle<T = unknown>(endpoint: string): HandleFor<T>;
   getHandle(endpoint: string): never {
+    checkEndpointTag("getHandle", endpoint);
     return this.#ports.handle(endpoint) as never; // typed by the overloads
   }
 

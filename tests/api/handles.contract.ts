@@ -68,6 +68,17 @@ export const describeHandles = (options: Pick<StartInLab, "env">): void => {
       );
     });
 
+    test("a name that no endpoint can have is refused at once, and the handles of others are not the worse for it", async () => {
+      const fresh = await lab().connect(instance.name);
+      for (const name of ["", "two words", "__proto__", 5 as unknown as string]) {
+        await expectError(
+          Promise.resolve().then(() => fresh.getHandle(name).options({ timeoutMs: 1_500 }).invoke("shout", ["fish"])),
+          "tag-invalid",
+        );
+      }
+      expect(await fresh.getHandle<typeof Model>("models").shout("fish")).toBe("hello FISH");
+    });
+
     test("an unknown endpoint is waited for until the deadline", async () => {
       await client.status(); // a controller is there to say so
       const nobody = client.getHandle("nobody").options({ timeoutMs: 1_500 });
