@@ -207,7 +207,7 @@ export const STREAM_WINDOW_BYTES = 65_536;
  * instead of working; with more a slow reader costs more.
  */
 export const FLOW_WINDOW_BYTES = 262_144;
-/** Of an answer, while its replica has few queries of the router: with 256 KiB a 10 MB answer came at three quarters of the rate, with 512 at nine tenths. */
+/** Of an answer, while its replica has few queries of the router: with 256 KiB 10 MB came at three quarters of the rate, with 512 at nine tenths. */
 export const WIDE_WINDOW_BYTES = 1_048_576;
 /** What those windows come to together: four wide ones, or as many bytes as sixteen narrow ones have. */
 export const FLOW_BUDGET_BYTES = 4_194_304;
