@@ -22,6 +22,7 @@ import { DEFAULT_HTTP_CONFIG, type InstanceRecord, SCHEMA_VERSION } from "../mod
 import type { Timer } from "../ports/clock.ts";
 import type { MetricsListening } from "../ports/metrics-server.ts";
 import type { Store } from "../ports/store.ts";
+import { AskedStart, type SavedPhase } from "./asked-start.ts";
 import { type AgentPorts, type AgentSettings, assemble, type NodeParts } from "./assembly.ts";
 import type { ControllerDeaths } from "./controller-keeper.ts";
 import { type Ending, endNode } from "./ending.ts";
@@ -52,8 +53,7 @@ export class Agent {
   #parts: NodeParts | undefined;
   #metrics: MetricsListening | undefined;
   #isEnding = false;
-  /** A phase `stopped` from before this start is about to be resumed. */
-  #mayBeStopped: boolean;
+  readonly #askedStart: AskedStart;
   #hasLed = false;
   /** Processes of an earlier life go on, whatever becomes of this start. */
   #hasAdopted = false;
@@ -62,7 +62,7 @@ export class Agent {
   constructor(ports: AgentPorts, settings: AgentSettings) {
     this.#ports = ports;
     this.#settings = settings;
-    this.#mayBeStopped = settings.launch.resume;
+    this.#askedStart = new AskedStart(settings.launch.resume ? "asked" : "rescue");
   }
 
   async run(): Promise<AgentEnd> {
@@ -170,9 +170,9 @@ export class Agent {
       isNewInstance,
       metricsUrl: () => this.#metrics?.url,
       openStore: () => this.#openStore(),
-      onPhase: (phase) => this.#onPhase(phase),
+      onPhase: (saved) => this.#onPhase(saved),
       onForeignLeader: (leader) => this.#onForeignLeader(leader),
-      onLead: () => this.#onLead(),
+      onLead: (leader) => this.#onLead(leader),
       mayStartController: () => this.#ports.folders.hasStore(),
       onControllerDeath: (deaths) => {
         parts.desk.setLeader(this.#foreignLeader);
@@ -278,16 +278,17 @@ export class Agent {
 
   // ── news
 
-  #onPhase(phase: InstanceRecord["phase"] | "gone"): void {
-    switch (phase) {
+  #onPhase(saved: SavedPhase): void {
+    const says = this.#askedStart.hear(saved);
+    switch (saved.phase) {
       case "running":
-        this.#mayBeStopped = false;
         return;
       case "stopping":
       case "stopped":
         // A person wants it to run: the agent that was told to stop it is gone, and its controller knows nothing of this start.
-        if (this.#mayBeStopped) this.#parts?.keeper.renewAdopted();
-        else if (phase === "stopping") this.#announceEnd("stopping");
+        if (says === "open") this.#parts?.keeper.ask();
+        else if (says === "of before") return;
+        else if (saved.phase === "stopping") this.#announceEnd("stopping");
         else this.#end({ pace: "stopped", state: this.#isDetached() ? "kept" : "erased" });
         return;
       case "erasing":
@@ -299,7 +300,9 @@ export class Agent {
     }
   }
 
-  #onLead(): void {
+  #onLead({ epoch }: Leader): void {
+    const heard = this.#parts?.keeper.isAsked === true ? this.#askedStart.done(epoch) : undefined;
+    if (heard !== undefined) this.#onPhase(heard);
     if (this.#hasLed) return;
     this.#hasLed = true;
     // What this start asked for is saved by now: a rescue must not ask for it again over later changes.

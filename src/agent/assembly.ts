@@ -6,7 +6,6 @@ import type { AgentLaunch, SavedLaunch } from "../model/launch.ts";
 import type { Leader } from "../model/link-messages.ts";
 import type { MetricsSnapshot } from "../model/metrics.ts";
 import { stateFiles } from "../model/places.ts";
-import type { InstanceRecord } from "../model/records.ts";
 import type { ActorLedger } from "../ports/actor-ledger.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { ProbeProcesses } from "../ports/code-probe.ts";
@@ -30,7 +29,7 @@ import { LinkDesk } from "./link-desk.ts";
 import { ListenerTable } from "./listener-table.ts";
 import { MetricsDesk, type MetricsDeskParts } from "./metrics-desk.ts";
 import { ProbeDesk } from "./probe-desk.ts";
-import { StoreSession } from "./store-session.ts";
+import { type SessionEvents, StoreSession } from "./store-session.ts";
 import { SupervisionClock } from "./supervision-clock.ts";
 
 export interface AgentPorts {
@@ -71,9 +70,9 @@ export interface Wiring {
   /** Where this node answers scrapes, once it does; undefined: nowhere. */
   readonly metricsUrl: () => string | undefined;
   readonly openStore: () => Promise<Store>;
-  readonly onPhase: (phase: InstanceRecord["phase"] | "gone") => void;
+  readonly onPhase: SessionEvents["onPhase"];
   readonly onForeignLeader: (leader: Leader | undefined) => void;
-  readonly onLead: () => void;
+  readonly onLead: (leader: Leader) => void;
   readonly mayStartController: () => boolean;
   readonly onControllerDeath: (deaths: ControllerDeaths) => void;
 }

@@ -78,8 +78,8 @@ export class ControllerKeeper {
   #hasEverLed = false;
   /** What a person asked for at this start is still to be asked: of the first controller that leads, not of each. */
   #isToAsk = true;
-  /** Of an earlier agent: it was asked for something else. */
-  #adopted: ProcessIdentity | undefined;
+  /** The newest controller was asked for it. One of an earlier agent was asked for something else. */
+  #isAsked = false;
   #deathsBeforeLead = 0;
   #mode: "keeping" | "ending" | "stopped" = "stopped";
 
@@ -143,7 +143,7 @@ export class ControllerKeeper {
     if (link !== this.#link) return false;
     this.#view = controllerLed(this.#view);
     this.#hasEverLed = true;
-    if (!this.#isAdopted()) this.#isToAsk = false;
+    if (this.#isAsked) this.#isToAsk = false;
     return true;
   }
 
@@ -154,11 +154,17 @@ export class ControllerKeeper {
     if (this.#view.life.kind === "up") this.#deathWatch.lookSoon(this.#view.life.process);
   }
 
-  /** A controller of an earlier agent goes, and the next one is asked for what a person asked of this start. */
-  renewAdopted(): void {
+  /** The living controller was asked for what a person asked of this start. */
+  get isAsked(): boolean {
+    return this.#view.life.kind === "up" && this.#isAsked;
+  }
+
+  /** A controller that was not asked for it goes (it is of an earlier agent, say), and the next one is. */
+  ask(): void {
     const { life } = this.#view;
-    if (life.kind !== "up" || !this.#isAdopted()) return;
+    if (this.isAsked) return;
     this.#isToAsk = true;
+    if (life.kind !== "up") return;
     this.#parts.processes.signal(life.process, "SIGTERM");
     this.#deathWatch.lookSoon(life.process);
   }
@@ -189,17 +195,12 @@ export class ControllerKeeper {
     this.#deathWatch.stop();
   }
 
-  #isAdopted(): boolean {
-    const { life } = this.#view;
-    return life.kind === "up" && life.process === this.#adopted;
-  }
-
   #takeOver(incarnation: number, process: ProcessIdentity): void {
     const { supervision, log } = this.#parts;
     this.#view = runningController(this.#view, { incarnation, process, origin: "adopted" }, supervision.now());
     this.#hasEverLed = true;
     this.#isToAsk = false;
-    this.#adopted = process;
+    this.#isAsked = false;
     this.#note({ incarnation, process });
     this.#deathWatch.watch(process, () => this.#died(process, { code: undefined, signal: undefined }));
     log.info("controller-adopted", { pid: process.pid, incarnation });
@@ -241,9 +242,10 @@ export class ControllerKeeper {
       return;
     }
     const incarnation = this.#view.incarnation + 1;
+    this.#isAsked = this.#isToAsk;
     const controllerLaunch: ControllerLaunch = {
       ...launch,
-      ...(this.#isToAsk ? {} : { resume: false, http: {} }),
+      ...(this.#isAsked ? {} : { resume: false, http: {} }),
       incarnation,
       firstLife: isNewInstance && incarnation === 1,
     };

@@ -16,8 +16,9 @@ import { LEASE_RENEW_INTERVAL_MS } from "../model/store-limits.ts";
 import type { ActorLedger } from "../ports/actor-ledger.ts";
 import type { Clock, Timer } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
-import type { Store, Watch, WatchEvent } from "../ports/store.ts";
+import type { KeyValue, Store, Watch, WatchEvent } from "../ports/store.ts";
 import type { ActorSupervisor } from "./actor-supervisor.ts";
+import type { SavedPhase } from "./asked-start.ts";
 import { actorOf, type Registration, register } from "./registration.ts";
 import { StatusWriter } from "./status-writer.ts";
 
@@ -38,7 +39,7 @@ export interface SessionSettings {
 }
 
 export interface SessionEvents {
-  onPhase(phase: InstanceRecord["phase"] | "gone"): void;
+  onPhase(saved: SavedPhase): void;
   /** A controller of another node leads, or none of another node any more. */
   onForeignLeader(leader: Leader | undefined): void;
 }
@@ -242,13 +243,13 @@ export class StoreSession {
 
   #onInstance(store: Store, event: WatchEvent): void {
     const { keys, node, instanceId } = this.#settings;
-    const value = newestOf(event, keys.instance);
-    if (value === "unchanged") return;
-    if (value === undefined) {
-      if (this.#knowsInstance) this.#events.onPhase("gone");
+    const entry = newestOf(event, keys.instance);
+    if (entry === "unchanged") return;
+    if (entry === undefined) {
+      if (this.#knowsInstance) this.#events.onPhase({ phase: "gone", revision: 0 });
       return;
     }
-    const record = JSON.parse(value) as InstanceRecord;
+    const record = JSON.parse(entry.value) as InstanceRecord;
     if (record.id !== instanceId) {
       this.#parts.log.error("store-of-another-instance", { expected: instanceId, found: record.id });
       return;
@@ -257,7 +258,7 @@ export class StoreSession {
       this.#knowsInstance = true;
       this.#watch(store, keys.assignsOf(node.node), (change) => this.#onAssignments(change));
     }
-    this.#events.onPhase(record.phase);
+    this.#events.onPhase({ phase: record.phase, revision: entry.modRevision });
   }
 
   #onAssignments(event: WatchEvent): void {
@@ -299,10 +300,10 @@ export class StoreSession {
 }
 
 /** The value of the key after this event; undefined = deleted. */
-const newestOf = (event: WatchEvent, key: string): string | undefined | "unchanged" => {
-  if (event.kind === "snapshot") return event.entries.find((entry) => entry.key === key)?.value;
+const newestOf = (event: WatchEvent, key: string): KeyValue | undefined | "unchanged" => {
+  if (event.kind === "snapshot") return event.entries.find((entry) => entry.key === key);
   if (event.kind === "compacted") return "unchanged";
   const last = event.changes.filter((change) => (change.kind === "put" ? change.entry.key : change.key) === key).at(-1);
   if (last === undefined) return "unchanged";
-  return last.kind === "put" ? last.entry.value : undefined;
+  return last.kind === "put" ? last.entry : undefined;
 };
