@@ -9,6 +9,7 @@ import { type Violation, World } from "../world.ts";
 import { Clients } from "./clients.ts";
 import { FaultSwarm } from "./faults.ts";
 import { Pauses } from "./pauses.ts";
+import { Shutdown } from "./shutdown.ts";
 import { drawCall } from "./workload.ts";
 
 export interface SwarmOptions {
@@ -31,6 +32,9 @@ export interface SwarmResult {
 const SAFETY_MS = 90_000;
 /** Backoff of restarts (30 s), drains (20 s), leases and windows, one after the other. */
 const LIVENESS_MS = 120_000;
+/** Calls and faults before the shutdown that ends some runs, and while it goes on. */
+const SHUTDOWN_AFTER_MS = 10_000;
+const SHUTDOWN_FAULTS_MS = 15_000;
 const REST_LOOK_MS = 1_000;
 const CREATION_MS = 10_000;
 
@@ -64,6 +68,16 @@ export const runSwarm = async ({ seed, minutes, onProgress, onLine }: SwarmOptio
     onProgress?.(
       `minute ${minute}: ${clients.calls.size} calls, ${world.scheduler.ran} events, faults: ${faults.kinds.join(", ")}`,
     );
+  }
+  const shutdown = new Shutdown(world, facts, clients);
+  if (shutdown.isDrawn()) {
+    const faults = new FaultSwarm(world);
+    faults.begin();
+    await safetyPhase(world, clients, world.random.below(SHUTDOWN_AFTER_MS));
+    shutdown.begin();
+    await safetyPhase(world, clients, world.random.below(SHUTDOWN_FAULTS_MS));
+    faults.end();
+    await shutdown.end(LIVENESS_MS);
   }
   return {
     violation: world.violation,
