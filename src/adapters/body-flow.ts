@@ -3,6 +3,7 @@
  * it is told to. While it is held back for long, it reads on within bounds (read-ahead.ts), and gives that first when it goes on.
  */
 import type { IncomingMessage } from "node:http";
+import { WaitingParts } from "../core/wire/waiting-parts.ts";
 import { STREAM_WINDOW_BYTES } from "../model/limits.ts";
 import type { ReadAhead, StandingBody } from "./read-ahead.ts";
 
@@ -19,7 +20,7 @@ export class BodyFlow implements StandingBody {
   #earlyBytes = 0;
   #isPaused = false;
   /** Read while it was paused. */
-  #held: Buffer[] = [];
+  #held = new WaitingParts();
   #heldBytes = 0;
   #hasEnded = false;
 
@@ -43,8 +44,7 @@ export class BodyFlow implements StandingBody {
     if (!this.#isPaused) return;
     this.#isPaused = false;
     this.#ahead.flows(this);
-    while (this.#held.length > 0) {
-      const part = this.#held.shift()!;
+    for (let part = this.#held.shift(); part !== undefined; part = this.#held.shift()) {
       this.#heldBytes -= part.length;
       this.#ahead.release(part.length);
       this.#onPart?.(part, "more");
@@ -72,7 +72,7 @@ export class BodyFlow implements StandingBody {
     this.#isPaused = false;
     this.#ahead.flows(this);
     this.#ahead.release(this.#heldBytes);
-    this.#held = [];
+    this.#held = new WaitingParts();
     this.#heldBytes = 0;
   }
 
@@ -92,7 +92,7 @@ export class BodyFlow implements StandingBody {
   }
 
   #hold(part: Buffer): void {
-    this.#held.push(part);
+    this.#held.add(part);
     const goesOn = this.#ahead.hold(this.#heldBytes, part.length);
     this.#heldBytes += part.length;
     if (!goesOn) this.#request.pause();

@@ -3,8 +3,8 @@
  * taken (model/wire.ts: credit). Nothing that nobody reads is asked for.
  */
 import { ServeError } from "../base/serve-error.ts";
+import { WaitingParts } from "../core/wire/waiting-parts.ts";
 import { FLOW_WINDOW_BYTES, MAX_BODY_BYTES, STREAM_WINDOW_BYTES } from "../model/limits.ts";
-import { WaitingParts } from "./waiting-parts.ts";
 
 export interface BodySource {
   /** The sender may send that many more bytes; 0: nothing has come yet, and the handler waits for it. */

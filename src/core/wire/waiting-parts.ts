@@ -3,7 +3,7 @@
  * alive; so small ones are copied, one behind the other. What is held is at most PART_MEMORY_SHARE times what waits, and no object
  * stands for a few bytes. Large parts stay where they are.
  */
-import { PART_MEMORY_SHARE, SMALL_PART_BYTES, STREAM_WINDOW_BYTES } from "../model/limits.ts";
+import { PART_MEMORY_SHARE, SMALL_PART_BYTES, STREAM_WINDOW_BYTES } from "../../model/limits.ts";
 
 const EMPTY = new Uint8Array(0);
 
