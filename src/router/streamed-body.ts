@@ -3,6 +3,7 @@
  * before the replica has used any: they are kept, so that a refused query can be sent again. From the first bytes that were used up on
  * the query is with one replica for good, and only what waits for its credit is held: about a window, whatever the length of the body.
  */
+import { WaitingParts } from "../core/wire/waiting-parts.ts";
 import { STREAM_WINDOW_BYTES } from "../model/limits.ts";
 
 /** Who fills the body. Nothing is called after `onClosed`. */
@@ -23,7 +24,7 @@ export class StreamedBody {
   #head: Uint8Array | undefined = new Uint8Array(STREAM_WINDOW_BYTES);
   #headBytes = 0;
   #headTaken = 0;
-  #tail: Uint8Array[] = [];
+  #tail = new WaitingParts();
   #tailBytes = 0;
   #isComplete = false;
   #isClosed = false;
@@ -40,7 +41,7 @@ export class StreamedBody {
     if (this.#isClosed || this.#isComplete) return true;
     const rest = this.#head === undefined ? bytes : this.#keep(this.#head, bytes);
     if (rest.length > 0) {
-      this.#tail.push(rest);
+      this.#tail.add(rest);
       this.#tailBytes += rest.length;
     }
     this.#isComplete = part === "end";
@@ -63,7 +64,7 @@ export class StreamedBody {
 
   /** Everything has come and was taken. */
   get isTaken(): boolean {
-    return this.#isComplete && this.#headTaken === this.#headBytes && this.#tail.length === 0;
+    return this.#isComplete && this.#headTaken === this.#headBytes && this.#tail.isEmpty;
   }
 
   get canReplay(): boolean {
@@ -83,11 +84,8 @@ export class StreamedBody {
       this.#headTaken = Math.min(this.#headBytes, from + bytes);
       return this.#head.subarray(from, this.#headTaken);
     }
-    const first = this.#tail[0];
-    if (first === undefined) return undefined;
-    const part = first.length <= bytes ? first : first.subarray(0, bytes);
-    if (part === first) this.#tail.shift();
-    else this.#tail[0] = first.subarray(bytes);
+    const part = this.#tail.take(bytes);
+    if (part === undefined) return undefined;
     this.#tailBytes -= part.length;
     return part;
   }
@@ -117,7 +115,7 @@ export class StreamedBody {
     this.#isClosed = true;
     this.onGrown = undefined;
     this.#head = undefined;
-    this.#tail = [];
+    this.#tail = new WaitingParts();
     this.#giver.onClosed();
   }
 

@@ -49,6 +49,16 @@ export class WaitingParts {
     return part;
   }
 
+  /** The oldest, or so many bytes of it. */
+  take(bytes: number): Uint8Array | undefined {
+    const first = this.#parts[0];
+    if (first === undefined || first.length <= bytes) return this.shift();
+    this.#parts[0] = first.subarray(bytes);
+    // What is left does not begin where its memory does.
+    if (this.#parts.length === 1) this.#memory = undefined;
+    return first.subarray(0, bytes);
+  }
+
   /** Everything in one piece, without taking it. */
   joined(): Uint8Array {
     const parts = this.#parts;
