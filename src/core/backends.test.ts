@@ -244,6 +244,18 @@ describe("updating a backend", () => {
     expect(world.goal(next.id).state).toBe("reached");
   });
 
+  test("a replica whose code turns out not to offer what the configuration needs fails the goal, and is left alone", () => {
+    const [first] = names("b");
+    const { id } = world.call(update("b", { maxBatchSize: 4 }));
+    const { configRevision } = world.view.assignment(first!)!;
+    const error = { code: "config-invalid", message: "it declares no batch().", details: { configRevision } };
+    world.report(first!, { error });
+    world.decideAll();
+    const message = `backend "b": replica ${first} refused it: it declares no batch(). It goes on serving with its last configuration; correct it and update again.`;
+    expect(world.goal(id)).toMatchObject({ state: "failed", error: { code: "config-invalid", message } });
+    expect(running("b")).toBe(3);
+  });
+
   test("a scale changes the number of replicas and touches no other", () => {
     const before = names("b");
     const { id } = world.call(update("b", { numReplicas: 5 }));

@@ -43,7 +43,7 @@ export const judgeBackend = (record: BackendRecord, wanted: number, replicas: re
   }
   const refusal = replicas.find((replica) => hasRefused(record, replica));
   if (refusal !== undefined) {
-    return { kind: "failed", error: reconfigureError(record, refusal), why: clip(describeRefusal(refusal)) };
+    return { kind: "failed", error: refusalError(record, refusal), why: clip(describeRefusal(refusal)) };
   }
 
   const good = replicas.filter((replica) => isAsWanted(record, replica));
@@ -121,15 +121,15 @@ const isAsWanted = (record: BackendRecord, replica: ObservedReplica): boolean =>
   replica.appliedRevision >= record.configRevision;
 
 /**
- * Its `reconfigure` threw for this very revision: the replica runs on with what it had. The error says of which revision it speaks
- * (`details.configRevision`), so that an old refusal does not fail a newer change.
+ * It runs, and could not take this very revision: its `reconfigure` threw, or its code, which was still starting when the change was
+ * made, turned out not to offer what that needs. The error says of which revision it speaks (`details.configRevision`), so that an old
+ * refusal does not fail a newer change.
  */
 const hasRefused = (record: BackendRecord, replica: ObservedReplica): boolean =>
   replica.phase === "ready" &&
   isCurrent(record, replica) &&
   replica.appliedRevision < record.configRevision &&
-  replica.error?.code === "reconfigure-failed" &&
-  replica.error.details?.["configRevision"] === record.configRevision;
+  replica.error?.details?.["configRevision"] === record.configRevision;
 
 const startError = (record: BackendRecord, replica: ObservedReplica): ErrorBody => ({
   code: replica.phase === "failed" ? (replica.error?.code ?? "start-failed") : "replica-unhealthy",
@@ -139,16 +139,24 @@ const startError = (record: BackendRecord, replica: ObservedReplica): ErrorBody 
   details: { backend: record.tag, replica: replica.actor, failedStarts: replica.failedStarts },
 });
 
-const reconfigureError = (record: BackendRecord, replica: ObservedReplica): ErrorBody => ({
-  code: "reconfigure-failed",
-  message: clip(
-    `backend "${record.tag}": ${describeRefusal(replica)}. It goes on serving with its last userConfig; correct userConfig and update again.`,
-  ),
-  details: { backend: record.tag, replica: replica.actor },
-});
+const refusalError = (record: BackendRecord, replica: ObservedReplica): ErrorBody => {
+  const code = replica.error?.code ?? "reconfigure-failed";
+  const cure =
+    code === "reconfigure-failed"
+      ? "It goes on serving with its last userConfig; correct userConfig and update again."
+      : "It goes on serving with its last configuration; correct it and update again.";
+  return {
+    code,
+    message: clip(`backend "${record.tag}": ${describeRefusal(replica)}. ${cure}`),
+    details: { backend: record.tag, replica: replica.actor },
+  };
+};
 
-const describeRefusal = ({ actor, error }: ObservedReplica): string =>
-  `reconfigure() of replica ${actor} threw: ${error?.message.replace(/\.$/, "")}`;
+const describeRefusal = ({ actor, error }: ObservedReplica): string => {
+  const what =
+    error?.code === "reconfigure-failed" ? `reconfigure() of replica ${actor} threw` : `replica ${actor} refused it`;
+  return `${what}: ${error?.message.replace(/\.$/, "")}`;
+};
 
 const clip = (message: string): string =>
   message.length <= MAX_ERROR_CHARS ? message : `${message.slice(0, MAX_ERROR_CHARS)} …`;

@@ -65,8 +65,8 @@ export interface ActorStatus {
   /** Config revision that the running process has applied; 0 = none yet. */
   readonly configRevision: number;
   /**
-   * Why the last process ended, or why the last start or reconfigure failed: the user's error. Of a failed reconfigure (`reconfigure-failed`)
-   * `details.configRevision` says which revision was refused.
+   * Why the last process ended, or why the last start or reconfigure failed: the user's error. Of a configuration that a
+   * running replica refused (`reconfigure-failed`, `config-invalid`) `details.configRevision` says which revision that was.
    */
   readonly error: ErrorBody | undefined;
   /** Starts in a row that failed. */

@@ -6,6 +6,7 @@
 import type { CallerFactory, CodeHost } from "../api/api.ts";
 import { assert } from "../base/assert.ts";
 import { isServeError, messageOf, ServeError, toErrorBody } from "../base/serve-error.ts";
+import { offerProblems } from "../core/backend-rules.ts";
 import type { Meters } from "../core/metrics/meters.ts";
 import type { ReplicaSpec } from "../model/actor.ts";
 import type { BackendConfig } from "../model/backend-config.ts";
@@ -256,7 +257,7 @@ export class Replica {
       this.#config = config;
       this.#server!.setMaxConcurrentQueries(config.maxConcurrentQueries);
       this.#ports.host.setBatchOverrides(config);
-      const error = await this.#applyUserConfig(config);
+      const error = await this.#applyToCode(config);
       // A failed revision is not acknowledged; the fields that need no user code hold all the same.
       if (error === undefined) this.#tell({ configRevision, error: undefined });
       else {
@@ -269,10 +270,14 @@ export class Replica {
     this.#isConfiguring = false;
   }
 
-  async #applyUserConfig({ userConfig, startTimeoutMs }: BackendConfig): Promise<ServeError | undefined> {
+  async #applyToCode(config: BackendConfig): Promise<ServeError | undefined> {
+    const { userConfig, startTimeoutMs } = config;
+    const { backend } = this.#spec;
+    // The controller took it before it could know what the code, which was still starting, declares.
+    const problems = offerProblems(config, this.#target!.offers);
+    if (problems.length > 0) return new ServeError("config-invalid", `backend "${backend}": ${problems.join(" ")}`);
     const text = textOf(userConfig);
     if (text === this.#userConfig) return undefined;
-    const { backend } = this.#spec;
     try {
       await within(this.#ports.clock, startTimeoutMs, {
         promise: reconfigure(this.#target!, backend, userConfig),
