@@ -83,3 +83,27 @@ it("knows when the file it holds is not the one that others would lock", async (
   lock.removeAndRelease();
   expect(existsSync(path)).toBe(true);
 });
+
+it("is free for a prober in whose sight the last holder removes the file and its folder", async () => {
+  const run = join(folder, "run");
+  const code = `
+    const { mkdirSync } = await import("node:fs");
+    const { tryAcquireLock } = await import(${JSON.stringify(new URL("kernel-lock.ts", import.meta.url).href)});
+    for (let round = 0; round < 300; round++) {
+      mkdirSync(${JSON.stringify(run)}, { recursive: true });
+      tryAcquireLock(${JSON.stringify(join(run, "agent.lock"))}).removeAndRelease();
+    }`;
+  const child = spawn(process.execPath, ["--input-type=module", "-e", code], {
+    stdio: ["ignore", "ignore", "inherit"],
+  });
+  children.push(child);
+  let status: number | null | undefined;
+  child.once("exit", (code) => {
+    status = code;
+  });
+  while (status === undefined) {
+    for (let probe = 0; probe < 50; probe++) isLockHeld(join(run, "agent.lock"));
+    await sleep(0);
+  }
+  expect(status).toBe(0);
+});

@@ -14,7 +14,7 @@ import { removeFile } from "./whole-files.ts";
 /** Undefined = somebody else holds it. Blocks up to LOCK_WAIT_MS, for a prober to let go. */
 export function tryAcquireLock(path: string): NodeLock | undefined {
   const wanted = createAndIdentify(path);
-  const database = open(path, LOCK_WAIT_MS);
+  const database = open(path);
   try {
     database.exec("BEGIN EXCLUSIVE");
   } catch (error) {
@@ -31,18 +31,29 @@ export function tryAcquireLock(path: string): NodeLock | undefined {
 
 /** Whether a living process holds it. Takes nothing away from anybody for longer than a moment. */
 export function isLockHeld(path: string): boolean {
-  if (identify(path) === undefined) return false;
-  const database = open(path, 0);
+  const found = identify(path);
+  if (found === undefined) return false;
+  try {
+    return isBusyFor(path);
+  } catch (cause) {
+    // The last holder removed it since we looked, perhaps with its folder.
+    if (identify(path) !== found) return isLockHeld(path);
+    throw unusable(path, cause);
+  }
+}
+
+const isBusyFor = (path: string): boolean => {
+  const database = new DatabaseSync(path, { timeout: 0 });
   try {
     database.exec("BEGIN; SELECT 1 FROM sqlite_schema; ROLLBACK");
     return false;
   } catch (error) {
     if (isBusy(error)) return true;
-    throw unusable(path, error);
+    throw error;
   } finally {
     database.close();
   }
-}
+};
 
 class HeldLock implements NodeLock {
   readonly #path: string;
@@ -73,9 +84,9 @@ class HeldLock implements NodeLock {
   }
 }
 
-const open = (path: string, busyTimeoutMs: number): DatabaseSync => {
+const open = (path: string): DatabaseSync => {
   try {
-    return new DatabaseSync(path, { timeout: busyTimeoutMs });
+    return new DatabaseSync(path, { timeout: LOCK_WAIT_MS });
   } catch (cause) {
     throw unusable(path, cause);
   }
