@@ -26,7 +26,6 @@ export const MUTANTS: readonly Mutant[] = [
         file: "src/controller/life.ts",
         find: `    if (!(await this.#save(decision, answered))) return;
     this.#reply(decision, answered);
-    this.#publish(decision);
 `,
         replace: `    this.#reply(decision, answered);
     this.#publish(decision);
