@@ -172,7 +172,10 @@ const assignmentActions = (
     return [{ action: `${after.intent.kind} ${spec.kind}`, target, reason: leaveReason(known, before) }];
   }
   if (after.configRevision === before.configRevision) return [];
-  const reason = `revision ${after.configRevision} of its backend's configuration`;
+  const reason =
+    after.configRevision > before.configRevision
+      ? `revision ${after.configRevision} of its backend's configuration`
+      : `configuration ${before.configRevision} was refused: its next start gets configuration ${after.configRevision} again`;
   return [{ action: `configure ${spec.kind}`, target, reason }];
 };
 

@@ -13,7 +13,7 @@ import type { ActorName } from "../model/ids.ts";
 import type { BackendRecord } from "../model/records.ts";
 import { reasonOf, standInReason, stoppedRollout } from "./backend-reasons.ts";
 import type { ObservedReplica } from "./observed-replica.ts";
-import { standsInFor } from "./proven-version.ts";
+import { standsInFor, versionInForce } from "./proven-version.ts";
 import { isCurrent, isFailure, isFinal, isNewest, isSick, planSick, type SickPlan } from "./sick-replicas.ts";
 
 export interface ObservedBackend {
@@ -41,7 +41,7 @@ export interface Room {
 export interface BackendPlan {
   /** How many new replicas to start. */
   readonly start: number;
-  /** Running replicas whose assignment gets the present configuration. */
+  /** Replicas whose assignment gets the configuration in force. */
   readonly push: readonly ActorName[];
   readonly withdraw: readonly ActorName[];
   readonly restore: readonly ActorName[];
@@ -264,15 +264,15 @@ const forcedOut = ({ record, replicas }: ObservedBackend) =>
     : [];
 
 /**
- * Old replicas keep the configuration that fits their code and environment: they are on their way out. Those that stand in for a version
- * that has failed keep theirs too.
+ * Old replicas keep the configuration that fits their code and environment: they are on their way out. A configuration that was refused
+ * is taken back, from assignments alone: the process goes on with what it has, and its next start is not tried with what is refused.
  */
-const needsPush = (record: BackendRecord, replica: ObservedReplica): boolean =>
-  standsInFor(record) === undefined &&
-  isWanted(replica) &&
-  replica.phase !== "failed" &&
-  isCurrent(record, replica) &&
-  replica.assignment.configRevision < record.configRevision;
+const needsPush = (record: BackendRecord, replica: ObservedReplica): boolean => {
+  const { rollout, configRevision } = versionInForce(record);
+  const { assignment } = replica;
+  if (!isWanted(replica) || replica.phase === "failed") return false;
+  return assignment.rollout === rollout && assignment.configRevision !== configRevision;
+};
 
 const isWanted = (replica: ObservedReplica): boolean => replica.assignment.intent.kind === "run";
 const isHealthy = (replica: ObservedReplica): boolean => replica.health === "healthy";

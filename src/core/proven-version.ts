@@ -26,6 +26,10 @@ export const provenBefore = (record: BackendRecord): ProvenVersion | undefined =
 export const standsInFor = ({ proven, stopped, rollout, configRevision }: BackendRecord): ProvenVersion | undefined =>
   stopped?.rollout === rollout && stopped.configRevision === configRevision ? proven : undefined;
 
+/** Which roll-out and configuration a replica that is started now gets, and one that runs is to hold. */
+export const versionInForce = (record: BackendRecord): Pick<ProvenVersion, "rollout" | "configRevision"> =>
+  standsInFor(record) ?? record;
+
 /** The record whose newest version now runs. */
 export const withProof = (record: BackendRecord): BackendRecord => ({
   ...record,

@@ -244,6 +244,17 @@ describe("after a userConfig that its replicas refused", () => {
     expect(record().config.userConfig).toBe("bad");
   });
 
+  test("who runs is started with the one that ran when it ends, the first time already", () => {
+    refused();
+    const specs = world.replicas("b").map(({ assignment }) => assignment);
+    expect(specs.map(({ configRevision }) => configRevision)).toEqual([1, 1]);
+    expect(specs.map(({ spec }) => spec.kind === "replica" && spec.config.userConfig)).toEqual(["good", "good"]);
+    expect(world.actions.at(-1)).toMatchObject({
+      action: "configure replica",
+      reason: "configuration 2 was refused: its next start gets configuration 1 again",
+    });
+  });
+
   test("who can start no more is replaced by one with the configuration that ran, and so is the next", () => {
     refused();
     for (const lost of world.replicas("b").map(({ actor }) => actor)) give(lost);

@@ -177,8 +177,9 @@ const tell = (draft: Draft, actor: ActorName, intent: Intent): void => {
 const push = (draft: Draft, seen: ObservedBackend, actor: ActorName): void => {
   const assignment = draft.view.assignment(actor);
   if (assignment === undefined || assignment.spec.kind !== "replica") return;
-  const spec: ReplicaSpec = { ...assignment.spec, config: seen.config };
-  draft.put("assignment", actor, { ...assignment, spec, configRevision: seen.record.configRevision });
+  const { config, configRevision } = versionToStart(seen.record, seen.config);
+  const spec: ReplicaSpec = { ...assignment.spec, config };
+  draft.put("assignment", actor, { ...assignment, spec, configRevision });
 };
 
 const startReplicas = (

@@ -57,3 +57,28 @@ test("after a failed roll-out, a stop and a start bring back the version that ra
   expect(await read()).toBe("3");
   expect(await seen()).not.toHaveProperty("reason");
 }, 90_000);
+
+test("a replica that ends after its userConfig was refused is back at its first start, with the one that it had", async () => {
+  const instance = await lab().start();
+  const { client } = instance;
+  const code = `export class App {
+    reconfigure(word: unknown): void { if (word === "bad") throw new Error("no such word"); }
+    call(): number { return process.pid; }
+  }`;
+  const folder = new CodeFolder({ "package.json": '{ "type": "module" }', "app.ts": code }, lab().folder("app"));
+  await deploy(instance, folder, "first");
+  await expectError(client.updateBackendConfig("app", { userConfig: "bad" }), "goal-failed");
+
+  const before = await client.listReplicas("app");
+  const [lost] = before;
+  process.kill(lost!.pid!, "SIGKILL");
+  const seen = async () => (await client.listReplicas("app")).find(({ name }) => name === lost?.name);
+  const isBack = async () => {
+    const now = await seen();
+    return now?.state === "ready" && now.pid !== lost?.pid;
+  };
+  await waitFor("it is back", isBack, DEADLINE_MS);
+  expect(await seen()).toMatchObject({ incarnation: 2 });
+  const names = (await client.listReplicas("app")).map(({ name }) => name);
+  expect(names).toEqual(before.map(({ name }) => name));
+}, 60_000);

@@ -198,6 +198,16 @@ describe("an actor with a process", () => {
     expect(decideActor(applied, at(3)).steps).toEqual([]);
   });
 
+  it("whose newest configuration was refused keeps the older one in its file, for its next start, and is told nothing", () => {
+    const refusing = { ...running(assigned(run, 2)), file: fileOf(assignment(run, 2), 1) };
+    const told = decideActor(refusing, at(0)).view;
+    const { steps, view } = decideActor({ ...told, wanted: assigned(run, 1) }, at(1));
+    expect(steps).toMatchObject([{ kind: "save", assignment: { configRevision: 1 } }]);
+    const saved = { ...view, file: fileOf(assignment(run, 1), 1) };
+    expect(decideActor(saved, at(2)).steps).toEqual([]);
+    expect(kinds(decideActor({ ...saved, wanted: assigned(run, 3) }, at(3)).steps)).toEqual(["save", "configure"]);
+  });
+
   it("is not told its configuration again while it starts with it", () => {
     const spawned = linkedActor(spawnedActor(newActor(actor, assigned()), fileOf(assignment(), 1), processOf(1), 0));
     expect(decideActor(reportedActor(spawned, report("starting", 0), 1), at(1)).steps).toEqual([]);

@@ -138,7 +138,8 @@ const decideRun = (view: ActorView, life: Up, { assignment, now }: Running): Dec
   if (startEndsAt !== undefined && now >= startEndsAt) return kill(view, life, "start-timeout");
 
   const steps: Step[] = [];
-  if ((view.file?.assignment.configRevision ?? 0) < configRevision) steps.push({ kind: "save", assignment });
+  // An older one when the newest was refused: it is for the next start alone, the process has it or had one like it.
+  if (view.file?.assignment.configRevision !== configRevision) steps.push({ kind: "save", assignment });
   const hasRevision = Math.max(life.toldRevision, view.report?.configRevision ?? 0);
   // A process that nothing is known of yet is not told before it has reported what it started with.
   const isKnown = life.toldRevision !== NOT_TOLD || view.report !== undefined;

@@ -69,10 +69,16 @@ const standInProblems = (facts: Facts, record: BackendRecord): readonly string[]
     const status = facts.countedStatus(replica);
     return replica.intent.kind === "run" && status?.state === "ready" && status.health === "healthy";
   });
+  const trying = replicas.find((it) => holdsRefused(record, it) && !facts.hasGivenUp(it));
+  if (trying !== undefined) return [`${trying.actor} would start with what ${tag} has refused`];
   const wanted = facts.wantedReplicas(record);
   if (ready.length === wanted) return [];
   return [`the newest version of ${tag} has failed, and ${ready.length} of ${wanted} replicas run`];
 };
+
+/** Its roll-out once ran; the configuration that it holds did not. */
+const holdsRefused = ({ proven }: BackendRecord, { intent, rollout, configRevision }: Assignment): boolean =>
+  proven !== undefined && intent.kind === "run" && rollout === proven.rollout && configRevision > proven.configRevision;
 
 /** What a load that stays as it is leads to. */
 const askedReplicas = (world: World, facts: Facts, record: BackendRecord): number => {
