@@ -77,6 +77,22 @@ describe("waiting for a replica", () => {
     const { failure } = await lab.ask({ timeoutMs: 60 }).outcome;
     expect(failure).toMatchObject({ status: 404, code: "endpoint-unknown", details: { endpoint: "e" } });
   });
+  test("what waits for a replica of an endpoint that is deleted fails at once with 404, not at its deadline", async () => {
+    const replica = await lab.replica();
+    lab.publish(endpointOf({ b: backendOf([replica], { maxConcurrentQueries: 1 }) }));
+    const running = lab.ask();
+    await replica.received(1);
+    const waiting = lab.ask({ timeoutMs: 600_000 });
+    lab.publish();
+    expect((await waiting.outcome).failure).toMatchObject({
+      ...{ status: 404, code: "endpoint-unknown", details: { endpoint: "e" } },
+      message: expect.stringContaining("was deleted"),
+    });
+    // What runs is finished.
+    replica.queries[0]!.answer();
+    expect(await codeOf(running)).toBeUndefined();
+  });
+
   test("a router that follows single endpoints says 404 of one only when a controller has answered about it", async () => {
     const answers = ["known", "unknown"].map((_, counter) => ({
       ...{ kind: "news" as const, snapshot: { epoch: 1, counter: counter + 1 }, complete: true },

@@ -26,8 +26,11 @@ export interface PoolOwner {
   sent(query: OpenQuery): void;
   /** Asked for a query that may have run and may run again. */
   mayRetry(): boolean;
-  /** The pool of this backend is closed and the query still waits for a replica. */
-  homeless(query: OpenQuery, backend: BackendTag): void;
+  /**
+   * The pool of this backend is closed and the query still waits for a replica.
+   * @param loss of the replica that had it, after which it may run again; undefined: it has not run
+   */
+  homeless(query: OpenQuery, backend: BackendTag, loss: WireFailure | undefined): void;
 }
 
 export interface PoolSettings {
@@ -117,7 +120,7 @@ export class BackendPool implements QueryPlace, ReplicaOwner {
     const replicas = this.#replicas;
     this.#replicas = [];
     for (const client of replicas) this.#retire(client);
-    for (const query of this.#queue.takeAll()) this.#giveBack(query);
+    for (const query of this.#queue.takeAll()) this.#giveBack(query, undefined);
     this.#lookFinished();
   }
 
@@ -178,7 +181,7 @@ export class BackendPool implements QueryPlace, ReplicaOwner {
     if (why.kind === "busy") query.refusals += 1;
     if (query.isShadow) this.#settings.meters.shadows.returned.add();
     if (query.isShadow || this.#isClosed) {
-      this.#giveBack(query);
+      this.#giveBack(query, why.kind === "lost" ? why.failure : undefined);
       return;
     }
     // It has waited longest: nobody overtakes it. The bound of the queue is for those that come new.
@@ -258,9 +261,9 @@ export class BackendPool implements QueryPlace, ReplicaOwner {
     return true;
   }
 
-  #giveBack(query: OpenQuery): void {
+  #giveBack(query: OpenQuery, loss: WireFailure | undefined): void {
     query.place = undefined;
-    this.#owner.homeless(query, this.tag);
+    this.#owner.homeless(query, this.tag, loss);
   }
 
   #retire(client: ReplicaClient): void {

@@ -48,6 +48,11 @@ export const endpointUnknown = (endpoint: string, timeoutMs: number): WireFailur
     { endpoint },
   );
 
+export const endpointDeleted = (endpoint: string): WireFailure =>
+  failure("endpoint-unknown", `endpoint "${endpoint}" was deleted while this query waited for a replica.`, {
+    endpoint,
+  });
+
 /** What its loss says of a query. */
 export interface LostQuery {
   readonly endpoint: string;

@@ -46,6 +46,16 @@ describe("a replica that is lost", () => {
     expect(lab.router.counts().retried).toBe(1);
   });
 
+  test("fails a query that may run again at once when its endpoint is deleted: nothing can take it", async () => {
+    const dying = await lab.replica();
+    lab.publish(endpointOf({ b: backendOf([dying]) }));
+    const asked = lab.ask({ safeMethod: true, timeoutMs: 600_000 });
+    await dying.received(1);
+    lab.publish();
+    await dying.die();
+    expect((await asked.outcome).failure).toMatchObject({ status: 502, code: "replica-lost" });
+  });
+
   test("a caller's word beats the endpoint's", async () => {
     const [dying, other] = [await lab.replica(), await lab.replica({ onQuery: answer })];
     const spec = { idempotent: true };

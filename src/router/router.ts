@@ -19,7 +19,7 @@ import type { Transport } from "../ports/transport.ts";
 import { BackendPool, type PoolOwner } from "./backend-pool.ts";
 import { DeadlineWheel } from "./deadline-wheel.ts";
 import { EndpointTable } from "./endpoint-table.ts";
-import { endpointUnknown, noReplica, noTimeLeft, queueFull, routerStopped } from "./failures.ts";
+import { endpointDeleted, endpointUnknown, noReplica, noTimeLeft, queueFull, routerStopped } from "./failures.ts";
 import { OpenQuery, type QueryEnd, type QueryOwner, type QueryPlace } from "./open-query.ts";
 import { QueryQueue } from "./query-queue.ts";
 import type { ReplySink, RouterQuery, SentQuery } from "./query-types.ts";
@@ -211,8 +211,9 @@ export class Router implements PoolOwner, QueryOwner {
     return may;
   }
 
-  homeless(query: OpenQuery, backend: BackendTag): void {
+  homeless(query: OpenQuery, backend: BackendTag, loss: WireFailure | undefined): void {
     if (query.isShadow) this.#shadows.droppedAfterSending(query, backend);
+    else if (this.#table.picker(query.endpoint) === undefined) query.failSoon(loss ?? endpointDeleted(query.endpoint));
     else this.#route(query);
   }
 
