@@ -41,6 +41,7 @@ class EdgeConnection {
   /** Requests that are not answered. HTTP/1.1 clients may send the next before the answer. */
   readonly open: NodeExchange[] = [];
   requests = 0;
+  readonly unsent = new Set<() => void>();
   idleSince = 0;
   /** It has its answer, and what still comes is dropped: because its bytes are no HTTP, or because they are of an answered request. */
   isRefused = false;
@@ -147,6 +148,8 @@ class NodeHttpEdge implements HttpEdge, ExchangeEdge {
     socket.once("close", () => {
       this.#connections.delete(socket);
       for (const exchange of [...connection.open]) exchange.gone();
+      for (const done of connection.unsent) done();
+      connection.unsent.clear();
       if (this.#connections.size === 0) this.#empty();
     });
   }

@@ -14,6 +14,9 @@ import type { ReadAhead } from "./read-ahead.ts";
 /** Up to this size head and body leave as one string, which is cheaper than two buffers. */
 const ONE_STRING_BYTES = 16_384;
 
+/** Large parts that come one behind the other are written together, up to this size: each write wakes the client, which costs more than its bytes. */
+const TOGETHER_BYTES = 524_288;
+
 const latin1Slice = Buffer.prototype.latin1Slice as unknown as (this: Uint8Array, start: number, end: number) => string;
 const latin1Of = (bytes: Uint8Array): string => latin1Slice.call(bytes, 0, bytes.length);
 
@@ -30,6 +33,8 @@ export interface ExchangeConnection {
   readonly edge: ExchangeEdge;
   /** Nearly always one; an array, because a Set makes garbage with each change. */
   readonly open: NodeExchange[];
+  /** Told when it is closed: who waits for an answer to be sent. */
+  readonly unsent: Set<() => void>;
   idleSince: number;
   /** What still comes gets no answer. */
   isRefused: boolean;
@@ -51,6 +56,10 @@ export class NodeExchange implements Exchange {
   #awaitsDrain = false;
   /** Small parts for a client that takes none now: each by itself costs the engine hundreds of bytes. */
   #waiting = "";
+  /** Bytes of large parts that wait for those behind them. */
+  #gathered = 0;
+  /** To look whether there were more. */
+  #turn: NodeJS.Immediate | undefined;
   #isOver = false;
   /** Nothing else tells where the answer ends. */
   #endsWithConnection = false;
@@ -152,8 +161,10 @@ export class NodeExchange implements Exchange {
     const response = this.#response;
     // What has to wait is copied: it lies in all that a read brought, for other clients too, and would keep that alive.
     const isCopied = isSmall && response.writableLength > 0;
+    if (!isSmall) this.#gather(bytes.length);
     const goesOn = isCopied ? response.write(latin1Of(bytes), "latin1", letGo) : response.write(bytes, letGo);
     if (!goesOn) this.#awaitDrain();
+    if (this.#gathered >= TOGETHER_BYTES) this.#sendGathered();
     return goesOn;
   }
 
@@ -162,9 +173,23 @@ export class NodeExchange implements Exchange {
     const isUnread = this.#hasUnreadBody();
     this.#flow?.drop();
     this.#writeWaiting();
+    this.#sendGathered();
     this.#response.end();
     if (isUnread) this.#dropRest();
     this.#over();
+  }
+
+  whenSent(done: () => void): void {
+    const { socket, unsent } = this.#connection;
+    if (socket.closed) {
+      done();
+      return;
+    }
+    // A response behind others on its connection hears of no close.
+    unsent.add(done);
+    this.#response.once("close", () => {
+      if (unsent.delete(done)) done();
+    });
   }
 
   cut(): void {
@@ -178,6 +203,7 @@ export class NodeExchange implements Exchange {
     if (!socket.writable) return;
     // What was written in this turn is still corked, and more may wait for the client: it is sent first, and then no end of the answer.
     this.#writeWaiting();
+    this.#sendGathered();
     if (this.#response.writableCorked > 0) this.#response.uncork();
     // Where nothing else ends the answer, an orderly close would pass for its end.
     const mustReset = this.#endsWithConnection;
@@ -243,6 +269,26 @@ export class NodeExchange implements Exchange {
     });
   }
 
+  /** Nothing waits longer than the wire has more: a turn of the event loop without a further part sends it. */
+  #gather(bytes: number): void {
+    if (this.#gathered === 0) this.#response.cork();
+    this.#gathered += bytes;
+    this.#turn ??= setImmediate(turned, this, 0);
+  }
+
+  /** @param gathered a turn of the event loop ago. */
+  turned(gathered: number): void {
+    this.#turn = undefined;
+    if (this.#gathered === gathered) this.#sendGathered();
+    if (this.#gathered > 0) this.#turn = setImmediate(turned, this, this.#gathered);
+  }
+
+  #sendGathered(): void {
+    if (this.#gathered === 0) return;
+    this.#gathered = 0;
+    this.#response.uncork();
+  }
+
   /** false: the client takes no more for now. */
   #writeWaiting(): boolean {
     if (this.#waiting === "") return true;
@@ -283,6 +329,8 @@ export class NodeExchange implements Exchange {
     if (this.#connection.edge.isDraining) this.#connection.idleSince = performance.now();
   }
 }
+
+const turned = (exchange: NodeExchange, gathered: number): void => exchange.turned(gathered);
 
 /**
  * Drops what a client still sends, for a bounded time and number of bytes, then closes. Closing at once would reset the connection, and

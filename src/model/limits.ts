@@ -207,10 +207,10 @@ export const STREAM_WINDOW_BYTES = 65_536;
  * instead of working; with more a slow reader costs more.
  */
 export const FLOW_WINDOW_BYTES = 262_144;
-/** Of an answer, while its replica has few queries of the router: with 256 KiB 10 MB came at three quarters of the rate, with 512 at nine tenths. */
-export const WIDE_WINDOW_BYTES = 1_048_576;
-/** What those windows come to together: four wide ones, or as many bytes as sixteen narrow ones have. */
-export const FLOW_BUDGET_BYTES = 4_194_304;
+/** Of an answer, at most, while few are on their way through a router: the system writes and reads it in larger pieces. */
+export const WIDE_WINDOW_BYTES = 4_194_304;
+/** What the answers of a router may have beyond FLOW_WINDOW_BYTES each, together. */
+export const FLOW_BUDGET_BYTES = 16_777_216;
 /** Waiting parts of a body below this are copied together: an object for a few bytes costs more than they do, copying a page very little. */
 export const SMALL_PART_BYTES = 4_096;
 /** A larger one is copied too when the memory it lies in is more than so many times its size: no more than that is held. */

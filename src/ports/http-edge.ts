@@ -36,6 +36,8 @@ export interface Exchange {
   write(bytes: Uint8Array, letGo?: () => void): boolean;
   /** The rest of the request's body is dropped within bounds. */
   end(): void;
+  /** `done` is called once: when the client's system has all of the answer, or the connection is gone. */
+  whenSent(done: () => void): void;
   /** Breaks the connection behind what was written: the client must see that the answer is not whole. Bounded for one that does not read. */
   cut(): void;
 }

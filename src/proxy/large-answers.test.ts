@@ -6,7 +6,9 @@
 import { get, type IncomingMessage } from "node:http";
 import { afterAll, afterEach, expect, test } from "vitest";
 import { ProxyLab } from "../../tests/harness/proxy-lab.ts";
+import { RawHttp } from "../../tests/harness/raw-http.ts";
 import type { ServeRequest } from "../api/api.ts";
+import { FLOW_BUDGET_BYTES } from "../model/limits.ts";
 
 const lab = new ProxyLab();
 const answers: Answer[] = [];
@@ -93,7 +95,7 @@ test.each([
 ])(
   "arrive byte by byte at clients that stand, that run and beside those that leave (%s)",
   async (_how, door) => {
-    const { url } = await lab.serve({ door });
+    const { url, router } = await lab.serve({ door });
     const standing = await Promise.all([1, 2, 3, 4].map((owner) => ask(url, owner, owner * 300_000)));
     for (const [index, answer] of standing.entries()) await reached(answer, (index + 1) * 300_000);
     const leaving = await Promise.all([5, 6].map((owner) => ask(url, owner, 200_000)));
@@ -108,7 +110,10 @@ test.each([
         running.map(() => ["whole", BYTES, -1]),
       );
     }
+    // Whoever stands has some of the room for wide windows; afterwards all of it is there again.
+    expect(router.flowBudget.left).toBeLessThan(FLOW_BUDGET_BYTES);
     for (const answer of standing) await answer.ended();
+    await expect.poll(() => router.flowBudget.left).toBe(FLOW_BUDGET_BYTES);
     expect(standing.map((answer) => [answer.end, answer.bytes, answer.firstWrongByte()])).toEqual(
       standing.map(() => ["whole", BYTES, -1]),
     );
@@ -126,7 +131,40 @@ test("break off behind what came, byte by byte, when the replica is gone, and th
   for (const answer of unhurt) await answer.ended();
   for (const answer of broken) await answer.ended();
   expect(broken.map((answer) => [answer.end, answer.firstWrongByte()])).toEqual(broken.map(() => ["cut", -1]));
+  await expect.poll(() => proxy.router.flowBudget.left).toBe(FLOW_BUDGET_BYTES);
   expect(unhurt.map((answer) => [answer.end, answer.bytes, answer.firstWrongByte()])).toEqual(
     unhurt.map(() => ["whole", BYTES, -1]),
   );
 }, 60_000);
+
+test("a large part arrives although none follows, and one before the handler fails", async () => {
+  let goOn = () => {};
+  async function* parts() {
+    for (const _ of [1, 2, 3]) {
+      const isThere = new Promise<void>((resolve) => {
+        goOn = resolve;
+      });
+      yield bodyOf(1).subarray(0, 100_000);
+      await isThere;
+    }
+    throw new Error("no more");
+  }
+  const { url } = await lab.serve({ door: parts });
+  const answer = await ask(url, 1);
+  for (const bytes of [100_000, 200_000, 300_000]) {
+    await reached(answer, bytes);
+    goOn();
+  }
+  await answer.ended();
+  expect([answer.end, answer.bytes]).toEqual(["cut", 300_000]);
+});
+
+test("answers that wait behind another on their connection give back their room when the client leaves", async () => {
+  const { url, router } = await lab.serve({ door: whole });
+  const raw = new RawHttp(url);
+  raw.send("GET /?owner=1 HTTP/1.1\r\nhost: x\r\n\r\n".repeat(3));
+  await expect.poll(() => router.flowBudget.left).toBeLessThan(FLOW_BUDGET_BYTES);
+  raw.socket.pause();
+  raw.socket.destroy();
+  await expect.poll(() => router.flowBudget.left).toBe(FLOW_BUDGET_BYTES);
+});

@@ -21,6 +21,7 @@ import {
   type SentQuery,
   StreamedBody,
   type WheelEntry,
+  WideWindow,
 } from "../router/router.ts";
 import type { EdgeMeters, RequestMeters } from "./edge-meters.ts";
 import { type ProblemAnswer, problemOf, problemOfFailure } from "./problems.ts";
@@ -67,6 +68,8 @@ export class Passage implements ExchangeEvents, ReplySink, BodyGiver, WheelEntry
   #writtenBytes = 0;
   /** Written and not taken by the client. */
   #owedBytes = 0;
+  /** Of a large answer. */
+  #window: WideWindow | undefined;
 
   constructor(world: PassageWorld, exchange: Exchange, query: HttpQuery) {
     this.#world = world;
@@ -157,6 +160,18 @@ export class Passage implements ExchangeEvents, ReplySink, BodyGiver, WheelEntry
   onFailure(failure: WireFailure): void {
     if (this.#state === "asking") this.#answer(failure.code, problemOfFailure(failure, this.#facts()));
     else if (this.#state === "answering") this.#cut();
+  }
+
+  windowBytes(): number {
+    this.#window ??= this.#openWindow();
+    return this.#window.bytes();
+  }
+
+  /** Open for as long as a part may wait for the client: a slow one still has much to take when the replica has sent the last. */
+  #openWindow(): WideWindow {
+    const window = new WideWindow(this.#world.router.flowBudget);
+    this.#exchange.whenSent(() => window.close());
+    return window;
   }
 
   #send(body: QueryBody): void {

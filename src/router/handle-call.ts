@@ -8,6 +8,7 @@ import { ERROR_CODES, isErrorCode } from "../model/error-codes.ts";
 import { MAX_BODY_BYTES } from "../model/limits.ts";
 import type { TraceContext } from "../model/trace.ts";
 import type { ReplyHead, WireFailure } from "../model/wire.ts";
+import { type FlowBudget, WideWindow } from "./flow-window.ts";
 import { responseOf } from "./http-response.ts";
 import { type PartSource, PartStream } from "./part-stream.ts";
 import type { Part, ReplySink, RouterQuery, SentQuery } from "./query-types.ts";
@@ -62,6 +63,9 @@ export class HandleCall implements ReplySink, PartSource, CancelListener {
   readonly #outcome: CallOutcome;
   readonly #ends: CallEnds;
   #sent: SentQuery | undefined;
+  #flowBudget: FlowBudget | undefined;
+  /** Of a large answer. */
+  #window: WideWindow | undefined;
   #answer: Answer = NONE;
   /** Of an HTTP answer. */
   #status: number | undefined;
@@ -87,6 +91,7 @@ export class HandleCall implements ReplySink, PartSource, CancelListener {
     const { signals, surrounding } = this.#ends;
     surrounding?.onCancel(this);
     for (const signal of signals) signal.addEventListener("abort", this.#onAbort, { once: true });
+    this.#flowBudget = router.flowBudget;
     this.#sent = router.send(query, this);
   }
 
@@ -136,6 +141,11 @@ export class HandleCall implements ReplySink, PartSource, CancelListener {
 
   onFailure(failure: WireFailure): void {
     this.#fail(errorOf(failure));
+  }
+
+  windowBytes(): number {
+    this.#window ??= new WideWindow(this.#flowBudget!);
+    return this.#window.bytes();
   }
 
   // ── from readers of a stream, and from the surrounding query
@@ -220,6 +230,8 @@ export class HandleCall implements ReplySink, PartSource, CancelListener {
   #end(): void {
     if (this.#isOver) return;
     this.#isOver = true;
+    // What still waits is the reader's own: nothing more comes.
+    this.#window?.close();
     this.#ends.span?.end({ status: this.#status });
     this.#ends.surrounding?.offCancel(this);
     for (const signal of this.#ends.signals) signal.removeEventListener("abort", this.#onAbort);

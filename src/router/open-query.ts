@@ -7,9 +7,10 @@
 import type { LentMemory } from "../base/lent-memory.ts";
 import { messageOf } from "../base/serve-error.ts";
 import type { QueryStamp } from "../core/wire/heads.ts";
-import { PART_MEMORY_SHARE, STREAM_WINDOW_BYTES } from "../model/limits.ts";
+import { FLOW_WINDOW_BYTES, PART_MEMORY_SHARE, STREAM_WINDOW_BYTES } from "../model/limits.ts";
 import type { ReplyHead, WireFailure } from "../model/wire.ts";
 import type { WheelEntry } from "./deadline-wheel.ts";
+import type { FlowingQuery } from "./flow-window.ts";
 import type { Part, ReplySink, RouterQuery, SentQuery } from "./query-types.ts";
 import { StreamedBody } from "./streamed-body.ts";
 
@@ -41,7 +42,7 @@ export interface QueryTimes {
   readonly allowedMs: number;
 }
 
-export class OpenQuery implements SentQuery, WheelEntry<OpenQuery>, QueryStamp {
+export class OpenQuery implements SentQuery, WheelEntry<OpenQuery>, QueryStamp, FlowingQuery {
   readonly query: RouterQuery;
   readonly isShadow: boolean;
   /** May run again although it may have run. */
@@ -165,6 +166,10 @@ export class OpenQuery implements SentQuery, WheelEntry<OpenQuery>, QueryStamp {
     const { place } = this;
     this.#end("cancelled");
     place?.abandon(this, "cancelled");
+  }
+
+  wantedWindow(): number {
+    return this.#sink.windowBytes?.() ?? FLOW_WINDOW_BYTES;
   }
 
   consumed(bytes: number): void {

@@ -38,6 +38,8 @@ export interface ReplySink {
   onLentData?(bytes: Uint8Array, part: Part, memory: LentMemory): void;
   /** Also after a reply has begun. */
   onFailure(failure: WireFailure): void;
+  /** Bytes of a large answer that may be on their way to it, asked again and again; absent: FLOW_WINDOW_BYTES. */
+  windowBytes?(): number;
 }
 
 /** A query on its way. */

@@ -166,7 +166,7 @@ export class ReplicaClient implements Candidate, QueryPlace, WireEvents, Watched
   }
 
   consumed(query: OpenQuery, bytes: number): void {
-    const credit = takeConsumed(query, bytes, this.inFlight);
+    const credit = takeConsumed(query, bytes);
     if (credit === 0 || this.#connection === undefined) return;
     this.#connection.writer.credit(query.streamId, credit);
     this.#connection.flushSoon();

@@ -4,7 +4,7 @@ import { waitFor } from "../../tests/harness/wait-for.ts";
 import type { WireQuery } from "../../tests/harness/wire-replica.ts";
 import { END } from "../core/wire/frame-writer.ts";
 import { decodeValue, encodeValue } from "../core/wire/values.ts";
-import { STREAM_WINDOW_BYTES, WIDE_WINDOW_BYTES } from "../model/limits.ts";
+import { FLOW_WINDOW_BYTES, STREAM_WINDOW_BYTES } from "../model/limits.ts";
 import { FRAME, WIRE_PROTOCOL } from "../model/wire.ts";
 
 const DEADLINE_MS = 5_000;
@@ -240,7 +240,7 @@ describe("bodies in parts", () => {
     expect(query!.line.credits.get(query!.streamId)).toBeUndefined();
     asked.consumed(40_000);
     // From its first use on there may be more on the way.
-    const grown = WIDE_WINDOW_BYTES - STREAM_WINDOW_BYTES;
+    const grown = FLOW_WINDOW_BYTES - STREAM_WINDOW_BYTES;
     await waitFor("credit came", () => query!.line.credits.get(query!.streamId) === 60_000 + grown, DEADLINE_MS);
     query!.data(undefined, END);
     expect((await asked.outcome).failure).toBeUndefined();

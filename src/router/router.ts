@@ -20,6 +20,7 @@ import { BackendPool, type PoolOwner } from "./backend-pool.ts";
 import { DeadlineWheel } from "./deadline-wheel.ts";
 import { EndpointTable } from "./endpoint-table.ts";
 import { endpointDeleted, endpointUnknown, noReplica, noTimeLeft, queueFull, routerStopped } from "./failures.ts";
+import { FlowBudget } from "./flow-window.ts";
 import { OpenQuery, type QueryEnd, type QueryOwner, type QueryPlace } from "./open-query.ts";
 import { QueryQueue } from "./query-queue.ts";
 import type { ReplySink, RouterQuery, SentQuery } from "./query-types.ts";
@@ -29,6 +30,7 @@ import { type ShadowCounts, Shadows } from "./shadows.ts";
 import { parseSnapshots, type RouterSnapshots } from "./snapshots.ts";
 
 export { DeadlineWheel, type WheelEntry } from "./deadline-wheel.ts";
+export { WideWindow } from "./flow-window.ts";
 export { type CallWords, createHandleCallers, type HandleCallers } from "./handle-caller.ts";
 export type { Part, QueryBody, ReplySink, RouterQuery, SentQuery } from "./query-types.ts";
 export type { RouterSnapshots } from "./snapshots.ts";
@@ -67,6 +69,8 @@ export interface RouterCounts {
 }
 
 export class Router implements PoolOwner, QueryOwner {
+  /** Of all its answers. */
+  readonly flowBudget = new FlowBudget();
   readonly #ports: RouterPorts;
   readonly #identity: RouterIdentity;
   readonly #poll: LongPollClient;
