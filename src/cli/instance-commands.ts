@@ -143,7 +143,7 @@ const addGoal = (program: Command, { world }: Common): void => {
     .addHelpText("after", examples("goal list", "goal list --json"))
     .action((flags: InstanceFlags) =>
       withClient(world, flags, async (client) => {
-        const { goals } = await client.status();
+        const goals = (await client.status()).goals.toReversed();
         const rows = [
           ["id", "state", "progress", ""],
           ...goals.map((entry) => [

@@ -79,7 +79,7 @@ export const change = async (
     world.terminal.out(
       flags.json
         ? `${JSON.stringify(goal)}\n`
-        : `${paint.green(goal.state === "pending" ? "saved" : "done")} ${options.done} ${paint.dim(`goal ${goal.id}`)}\n`,
+        : `${paint.green(goal.state === "pending" ? "saved, not yet in force:" : "done")} ${options.done} ${paint.dim(`goal ${goal.id}`)}\n`,
     );
   });
 };

@@ -102,8 +102,8 @@ const process = (known: Explainable, assignment: Assignment): readonly Explained
   const status = view.status(actor);
   return [
     ...remembered(key, deeds.last(key)),
-    ...[status?.healthReason, status?.error?.message].flatMap((reason) =>
-      reason === undefined ? [] : remembered(key, { reason, timestamp: status?.startedAt ?? 0 }),
+    ...[status?.healthReason, status?.error?.message].flatMap((problem) =>
+      problem === undefined ? [] : said(known, key, problem),
     ),
     said(known, key, processState(view, assignment)),
     ...(spec.kind === "replica"

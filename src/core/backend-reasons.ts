@@ -3,7 +3,7 @@ import type { BackendRecord } from "../model/records.ts";
 import type { ObservedBackend } from "./backend-plan.ts";
 import type { ObservedReplica } from "./observed-replica.ts";
 import { nameOfVersion, standsInFor } from "./proven-version.ts";
-import { isCurrent, isNewest, isSick, pauseAfter, type SickPlan } from "./sick-replicas.ts";
+import { isCurrent, isSick, pauseAfter, type SickPlan } from "./sick-replicas.ts";
 
 /** "replica iris:v1#7 failed to start 3 times: bad weights" */
 export const describeFailure = (replica: ObservedReplica): string =>
@@ -27,7 +27,8 @@ export const standInReason = (
   const proven = standsInFor(record);
   if (proven === undefined) return undefined;
   const working = replicas.filter((it) => it.assignment.intent.kind === "run" && it.phase === "ready" && !isSick(it));
-  const newest = working.filter((it) => isNewest(record, it) && it.appliedRevision >= record.configRevision).length;
+  // What they run counts: of the assignments a configuration that was refused is taken back.
+  const newest = working.filter((it) => isCurrent(record, it) && it.appliedRevision >= record.configRevision).length;
   const isConfigAlone = proven.rollout === record.rollout;
   const before = `${working.length - newest} of ${wanted} replicas run ${isConfigAlone ? "with the one" : "the version"} before it (${nameOfVersion(proven)})`;
   const runs = newest === 0 ? before : `${before}, ${newest} ${isConfigAlone ? "with " : ""}the new one`;

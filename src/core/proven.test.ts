@@ -244,6 +244,18 @@ describe("after a userConfig that its replicas refused", () => {
     expect(record().config.userConfig).toBe("bad");
   });
 
+  test("of those that took it the reason says so, until they end", () => {
+    start({ userConfig: "good", numReplicas: 3 });
+    const [first] = world.replicas("b");
+    world.fateOf = ({ actor, spec }) =>
+      actor === first?.actor && spec.kind === "replica" && spec.config.userConfig === "bad" ? { refuses: NO } : "ready";
+    world.call(update("b", { userConfig: "bad" }));
+    world.settle(120_000);
+    expect(world.reason("b")).toMatch(
+      /\. 1 of 3 replicas run with the one before it \(configuration 1\), 2 with the new one\. Change/,
+    );
+  });
+
   test("who runs is started with the one that ran when it ends, the first time already", () => {
     refused();
     const specs = world.replicas("b").map(({ assignment }) => assignment);

@@ -97,6 +97,11 @@ describe("changes", () => {
     expect(JSON.parse(pending.stderr)).toMatchObject({ error: { code: "goal-pending" } });
     const again = await maitred([...slow, "--no-wait", "--json"]);
     expect(again.json()).toMatchObject({ id: "slow-1" });
+    expect((await maitred([...slow, "--no-wait"])).stdout).toBe(
+      "saved, not yet in force: backend slow runs goal slow-1\n",
+    );
+    const [, newest] = (await maitred(["goal", "list"])).stdout.split("\n");
+    expect(newest).toMatch(/slow-1 +pending/);
     writeFileSync(gate, "");
     const reached = await maitred(["goal", "wait", "slow-1", "--json"]);
     expect(reached.json()).toMatchObject({ id: "slow-1", state: "reached" });

@@ -71,6 +71,9 @@ test("a replica that ends after its userConfig was refused is back at its first 
 
   const before = await client.listReplicas("app");
   const [lost] = before;
+  const told = (await client.explain(lost!.name)).map((it) => `${it.target}: ${it.reason}`);
+  const refusedAt = told.findIndex((it) => /^replica\/.*no such word/.test(it));
+  expect(refusedAt, told.join("\n")).toBeGreaterThan(told.findIndex((it) => it.startsWith("backend/app: update")));
   process.kill(lost!.pid!, "SIGKILL");
   const seen = async () => (await client.listReplicas("app")).find(({ name }) => name === lost?.name);
   const isBack = async () => {
