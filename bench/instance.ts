@@ -7,6 +7,8 @@ export interface Served {
   readonly client: Client;
   /** Base URL of HTTP. */
   readonly url: string;
+  /** Of all its processes. */
+  readonly pids: readonly number[];
   /** User and system time of all its processes since the last lap, in microseconds. */
   lap(): number;
   stop(): Promise<void>;
@@ -38,6 +40,7 @@ export const startInstance = async ({ proxies, backends, endpoints }: Wanted): P
     name,
     client,
     url: client.urls[0] ?? "",
+    pids,
     lap: () => {
       const now = cpuMicroseconds(pids);
       const used = now - before;

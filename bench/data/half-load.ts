@@ -1,5 +1,6 @@
 /** The same requests at half of the rate that the instance can take: how much later than node:http alone it answers. */
 import type { Comparison, Readings, Side } from "../comparison.ts";
+import { separateLoad } from "../cpus.ts";
 import { loadHttp, perSecond } from "../load/http-load.ts";
 import { runProgram, startServer } from "../programs.ts";
 import { startSum } from "./small-requests.ts";
@@ -28,6 +29,8 @@ export const halfLoad: Comparison = {
     const { seconds } = effort;
     const served = await startSum();
     const node = await startServer<{ port: number }>("peers/bare-server.ts");
+    const undo = separateLoad([...served.pids, ...node.pids]);
+    say(undo === undefined ? "the load shares the CPUs with who is served" : "the load has a CPU of its own");
     const most = { method: "POST", body: "json", connections: CONNECTIONS, seconds } as const;
     const url = `${served.url}/sum`;
     await loadHttp({ ...most, url }); // to warm up
@@ -43,6 +46,7 @@ export const halfLoad: Comparison = {
     return {
       sides: { maitred: side(url), bare: side(`http://127.0.0.1:${node.hello.port}/`) },
       close: async () => {
+        undo?.();
         await node.stop();
         await served.stop();
       },
