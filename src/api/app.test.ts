@@ -96,6 +96,10 @@ describe("defineApp()", () => {
       { backends: { a: { run: Iris, arg: [] } }, endpoints: {} },
       /backend "a" has an unknown key "arg"\. Did you mean "args"\?/,
     ],
+    [
+      { backends: { a: { run: Iris, nodeArgs: [] } }, endpoints: {} },
+      /backend "a" has an unknown key "nodeArgs"\. It belongs in config: \{ nodeArgs: … \}\./,
+    ],
     [{ backends: {}, endpoints: {}, nane: "x" }, /the app has an unknown key "nane"\. Did you mean "name"\?/],
   ])("refuses %j with a sentence", (app, message) => {
     expect(() => defineApp(app as never)).toThrow(

@@ -7,6 +7,7 @@
 import { getCallSites } from "node:util";
 import { suggestion } from "../base/did-you-mean.ts";
 import { ServeError } from "../base/serve-error.ts";
+import { DEFAULT_BACKEND_CONFIG } from "../model/backend-config.ts";
 import { isName, NAME_RULE } from "../model/ids.ts";
 import type { App, ArgsField, Backend, Entry, Known, ModuleRef, ModuleSpec } from "./app-types.ts";
 import type { Caller } from "./caller.ts";
@@ -212,10 +213,10 @@ function copyEntries<V extends object>(part: string, entries: unknown): Readonly
 function refuseUnknownKeys(what: string, value: object, known: readonly string[]): void {
   const unknown = Object.keys(value).find((key) => !known.includes(key));
   if (unknown === undefined) return;
-  throw new ServeError(
-    "app-invalid",
-    `defineApp(): ${what} has an unknown key "${unknown}".${suggestion(unknown, known)}`,
-  );
+  // All fields of a configuration have a default here, some of them undefined.
+  const isConfig = known.includes("config") && Object.hasOwn(DEFAULT_BACKEND_CONFIG, unknown);
+  const advice = isConfig ? ` It belongs in config: { ${unknown}: … }.` : suggestion(unknown, known);
+  throw new ServeError("app-invalid", `defineApp(): ${what} has an unknown key "${unknown}".${advice}`);
 }
 
 const marked = (value: unknown, mark: symbol): unknown =>

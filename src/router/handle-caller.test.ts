@@ -258,6 +258,9 @@ describe("doors", () => {
     expect(await handle({ a: 1 }, { headers: { "X-H": "1" }, query: { q: "2" }, method: "put" })).toEqual({
       ...{ method: "PUT", q: "2", h: "1", body: { a: 1 } },
     });
+    // From a caller without types: as text, like all that a request would carry.
+    const untyped = { headers: { "X-H": 1 }, query: { q: 2 }, method: 5 } as unknown as { method: string };
+    expect(await handle({ a: 1 }, untyped)).toEqual({ method: "5", q: "2", h: "1", body: { a: 1 } });
   });
 
   test("take values of headers and query that are no strings as URLs do, and what follows is answered too", async () => {

@@ -111,7 +111,7 @@ class EndpointCaller implements HandleCaller {
 
   callDoor(body: unknown, send: Send, options: CallOptions): CallResult {
     return this.#call(options, { name: "call", headers: send.headers }, (common) => {
-      const method = (send.method ?? "POST").toUpperCase();
+      const method = String(send.method ?? "POST").toUpperCase();
       return {
         kind: "door",
         method,
