@@ -57,7 +57,7 @@ Examples:
 /** In a process of its own, and within a bounded time. */
 const loadApp = async (world: World, file: string): Promise<AppPlan> => {
   const interrupted = new AbortController().signal;
-  const window = openStartWindow({ file, timeoutMs: undefined, interrupted });
+  const window = openStartWindow({ file, timeoutMs: undefined, hasTimeout: false, interrupted });
   return (await window.load((signal) => world.probe(file, signal))).plan;
 };
 

@@ -37,7 +37,7 @@ export const runApp = async (world: World, options: RunOptions): Promise<number>
     world.terminal.err(`\n${signal}: ${what}; once more to end at once\n`);
   });
   try {
-    const window = openStartWindow({ ...options, interrupted });
+    const window = openStartWindow({ ...options, hasTimeout: true, interrupted });
     const loadedAt = Date.now();
     const app = await window.load((signal) => world.probe(options.file, signal));
     const { plan } = app;

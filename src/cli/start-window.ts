@@ -16,9 +16,11 @@ export interface StartWindow {
 export const openStartWindow = (options: {
   readonly file: string;
   readonly timeoutMs: number | undefined;
+  /** The command could have been given one for its imports. */
+  readonly hasTimeout: boolean;
   readonly interrupted: AbortSignal;
 }): StartWindow => {
-  const { file, timeoutMs, interrupted } = options;
+  const { file, timeoutMs, hasTimeout, interrupted } = options;
   const late = timeoutMs === undefined ? undefined : AbortSignal.timeout(Math.min(timeoutMs, MAX_TIMER_MS));
   const signals = late === undefined ? [interrupted] : [interrupted, late];
 
@@ -28,7 +30,7 @@ export const openStartWindow = (options: {
     } catch (error) {
       // Whoever is told to stop throws the reason that it is given.
       if (late !== undefined && error === late.reason) throw lateError(file, timeoutMs ?? 0, textOf(bound.lacking));
-      if (bound.over !== undefined && error === bound.over.reason) throw importTooLong(file);
+      if (bound.over !== undefined && error === bound.over.reason) throw importTooLong(file, hasTimeout);
       throw error;
     }
   };
@@ -55,8 +57,8 @@ const lateError = (file: string, timeoutMs: number, lacking: string): ServeError
     `${file} did not serve within ${timeoutMs / 1_000} s (--timeout): ${lacking}. Nothing of it goes on; allow it more time, or look for what takes so long.`,
   );
 
-const importTooLong = (file: string): ServeError =>
+const importTooLong = (file: string, hasTimeout: boolean): ServeError =>
   new ServeError(
     "module-load-failed",
-    `module ${file}: its import did not end within ${PROBE_TIMEOUT_MS / 1_000} s. Load in start() what takes long, or allow more time with --timeout 2m.`,
+    `module ${file}: its import did not end within ${PROBE_TIMEOUT_MS / 1_000} s. Load in start() what takes long${hasTimeout ? ", or allow more time with --timeout 2m" : ""}.`,
   );

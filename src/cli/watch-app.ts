@@ -63,7 +63,9 @@ const nameOf = ({ part }: AppChange): string => `${part.kind} ${part.tag}`;
 const MENDED = Symbol("changed again");
 
 const load = (world: World, file: string, interrupted: AbortSignal): Promise<FoundApp> =>
-  openStartWindow({ file, timeoutMs: undefined, interrupted }).load((signal) => world.probe(file, signal));
+  openStartWindow({ file, timeoutMs: undefined, hasTimeout: false, interrupted }).load((signal) =>
+    world.probe(file, signal),
+  );
 
 /** Those that were read until it failed: the mistake may lie in one that nobody has seen before. */
 const filesOf = ({ details }: ServeError): readonly string[] =>
