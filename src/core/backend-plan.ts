@@ -11,7 +11,7 @@ import type { Intent } from "../model/actor.ts";
 import type { BackendConfig } from "../model/backend-config.ts";
 import type { ActorName } from "../model/ids.ts";
 import type { BackendRecord } from "../model/records.ts";
-import { reasonOf, standInReason, stoppedRollout } from "./backend-reasons.ts";
+import { deletionReason, reasonOf, standInReason, stoppedRollout } from "./backend-reasons.ts";
 import type { ObservedReplica } from "./observed-replica.ts";
 import { standsInFor, versionInForce } from "./proven-version.ts";
 import { isCurrent, isFailure, isFinal, isNewest, isSick, planSick, type SickPlan } from "./sick-replicas.ts";
@@ -121,7 +121,9 @@ const chooseReplicas = (seen: ObservedBackend): Choice => {
   const given = kept.filter((replica) => replica.phase === "failed" && !isFailure(record, replica));
   const current = kept.filter((replica) => isCurrent(record, replica) && !given.includes(replica));
   const old = kept.filter((replica) => !isCurrent(record, replica) && !given.includes(replica));
-  if (wanted === 0) return { ...NOTHING, going: [...given, ...inOrderOfGoing(current), ...old] };
+  if (wanted === 0) {
+    return { ...NOTHING, going: [...given, ...inOrderOfGoing(current), ...old], reason: deletionReason(seen) };
+  }
   if (standsInFor(record) !== undefined) return chooseStandIns(seen, wanted, kept);
 
   const final = current.find((replica) => isFinal(record, replica));

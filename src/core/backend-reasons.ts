@@ -15,6 +15,17 @@ export const describeFailure = (replica: ObservedReplica): string =>
 const describeHealth = ({ health, healthReason }: ObservedReplica): string =>
   `${health}: ${healthReason?.replace(/\.$/, "") ?? "no reason given"}`;
 
+/** "it is being deleted: 2 replicas finish what they have begun, for at most 20 s." undefined: nobody deletes it, or nothing is left. */
+export const deletionReason = ({ record, replicas, drainTimeoutMs }: ObservedBackend): string | undefined => {
+  const left = replicas.filter(({ phase }) => phase !== "ended").length;
+  if (record.deleting === undefined || left === 0) return undefined;
+  const who = `${left} ${left === 1 ? "replica" : "replicas"}`;
+  const what = left === 1 ? "finishes what it has begun" : "finish what they have begun";
+  return record.deleting.force
+    ? `it is being deleted: ${who} ${left === 1 ? "is" : "are"} killed.`
+    : `it is being deleted: ${who} ${what}, for at most ${drainTimeoutMs / 1_000} s.`;
+};
+
 export const stoppedRollout = (failure: ObservedReplica, old: readonly ObservedReplica[]): string =>
   `the roll-out stopped: ${describeFailure(failure)}. ${old.length} older ${old.length === 1 ? "replica goes" : "replicas go"} on serving. ${CHANGE_AGAIN}`;
 

@@ -316,11 +316,14 @@ describe("deleting a backend", () => {
     const { id } = world.call(deleteBackend("b"));
     world.decideAll();
     expect(world.assignments().map((assignment) => assignment.intent.kind)).toEqual(["drain", "drain"]);
+    expect(world.reason("b")).toBe("it is being deleted: 2 replicas finish what they have begun, for at most 20 s.");
     world.actAgent(names("b")[0]!);
     world.decideAll();
     expect(world.goal(id).state).toBe("pending");
+    expect(world.reason("b")).toBe("it is being deleted: 1 replica finishes what it has begun, for at most 20 s.");
     world.settle();
     expect(world.goal(id).state).toBe("reached");
+    expect(world.reason("b")).toBeUndefined();
     expect(world.view.count("backend")).toBe(0);
     expect(world.view.count("assignment")).toBe(0);
   });
@@ -339,6 +342,7 @@ describe("deleting a backend", () => {
     world.decideAll();
     const { id } = world.call(deleteBackend("b", true));
     expect(world.assignments().map((assignment) => assignment.intent.kind)).toEqual(["kill", "kill"]);
+    expect(world.reason("b")).toBe("it is being deleted: 2 replicas are killed.");
     world.settle();
     expect(world.goal(id).state).toBe("reached");
   });
