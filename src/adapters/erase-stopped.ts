@@ -6,7 +6,8 @@ import { existsSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isServeError, ServeError } from "../base/serve-error.ts";
 import { GONE_INTERVAL_MS, MAX_SHOWN_STOPPED, PROXY_DRAIN_MOST_MS, REPLICA_DRAIN_MOST_MS } from "../model/limits.ts";
-import { runFiles, stateFiles } from "../model/places.ts";
+import { type InstanceFile, runFiles, stateFiles } from "../model/places.ts";
+import type { Log } from "../ports/log.ts";
 import {
   chooseInstance,
   hasLivingProcess,
@@ -18,10 +19,14 @@ import { openInstanceFolders } from "./instance-folders.ts";
 import { isLockHeld, tryAcquireLock } from "./kernel-lock.ts";
 import { type Env, givenStateDir, runDirOf, runRoot } from "./places.ts";
 import { ensurePrivateFolder } from "./private-folder.ts";
+import { type Rescue, startRescue } from "./rescue.ts";
+import { createSystemClock } from "./system-clock.ts";
+import { createSystemRandom } from "./system-random.ts";
+import { readJson } from "./whole-files.ts";
 
-/** What `shutdown` would erase. */
+/** What `shutdown` would erase. Orphaned: processes of it live, and no agent. */
 export interface Erasable {
-  readonly kind: "runs" | "stopped";
+  readonly kind: "runs" | "orphaned" | "stopped";
   readonly name: string;
   readonly stateDir: string;
 }
@@ -29,8 +34,8 @@ export interface Erasable {
 /** Throws as `chooseInstance`. */
 export function findErasable(choice: InstanceChoice): Erasable {
   try {
-    const { file, stateDir } = chooseInstance(choice);
-    return { kind: "runs", name: file.name, stateDir };
+    const { file, runDir, stateDir } = chooseInstance(choice);
+    return { kind: isLockHeld(runFiles(runDir).lock) ? "runs" : "orphaned", name: file.name, stateDir };
   } catch (error) {
     if (!isServeError(error) || error.code !== "instance-unknown") throw error;
     const stopped = stoppedInstanceOf(choice);
@@ -54,14 +59,36 @@ const withStopped = (error: ServeError, stopped: readonly string[]): ServeError 
 };
 
 /**
- * Its agent, or the next one, finds the tombstone, drains, ends every process and erases everything. Resolves when that is so.
+ * Its agent, or the next one, finds the tombstone, drains, ends every process and erases everything. Resolves when that is so. Where no
+ * agent is left nor anybody who would start one, it is started here.
  * Throws `state-unwritable`; `instance-stopping` when it takes longer than any drain.
  */
 export async function eraseRunning(erasable: Erasable, env: Env): Promise<void> {
-  const { name, stateDir } = erasable;
+  const { stateDir } = erasable;
   const runDir = runDirOf(stateDir, env);
-  const { lock } = runFiles(runDir);
   openInstanceFolders({ stateDir, runDir }).writeTombstone();
+  const rescue = rescueOf(erasable, runDir);
+  try {
+    await untilErased(erasable, env);
+  } finally {
+    rescue.stop();
+  }
+}
+
+/** What it does is told to nobody: the agent that it starts has a log of its own. */
+const SILENT: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => SILENT };
+
+const rescueOf = ({ stateDir }: Erasable, runDir: string): Rescue => {
+  const instanceId = readJson<InstanceFile>(runFiles(runDir).instance)?.id ?? "";
+  return startRescue({
+    ...{ stateDir, runDir, instanceId, log: SILENT },
+    ...{ clock: createSystemClock(), random: createSystemRandom() },
+  });
+};
+
+async function untilErased(erasable: Erasable, env: Env): Promise<void> {
+  const { name, stateDir } = erasable;
+  const { lock } = runFiles(runDirOf(stateDir, env));
   const mostMs = PROXY_DRAIN_MOST_MS + REPLICA_DRAIN_MOST_MS;
   const endsAt = performance.now() + mostMs;
   // The agent lets go of its lock when nothing else is left.

@@ -82,9 +82,10 @@ const addEnds = (program: Command, { world }: Common): void => {
       if (!flags.yes)
         throw new ServeError(
           "usage",
-          `shutdown erases every backend, endpoint and goal of instance "${name}" (state in ${stateDir}). Say --yes, or ${kind === "runs" ? "use `maitred stop` to keep them" : "leave it: it is stopped"}.`,
+          `shutdown erases every backend, endpoint and goal of instance "${name}" (state in ${stateDir}). Say --yes, or ${kind === "stopped" ? "leave it: it is stopped" : "use `maitred stop` to keep them"}.`,
         );
       if (kind === "stopped") await world.eraseStopped(erasable);
+      else if (kind === "orphaned") await world.eraseRunning(erasable);
       else await shutdown(world, flags, erasable);
       const did = kind === "stopped" ? `erased ${name}, which did not run` : `ended and erased ${name}`;
       world.terminal.out(flags.json ? `${JSON.stringify({ erased: true, stateDir })}\n` : `${did}: ${stateDir}\n`);

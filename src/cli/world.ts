@@ -48,7 +48,8 @@ export interface FoundCode {
 }
 
 export interface Erasable {
-  readonly kind: "runs" | "stopped";
+  /** Orphaned: processes of it live, and no agent. */
+  readonly kind: "runs" | "orphaned" | "stopped";
   readonly name: string;
   readonly stateDir: string;
 }
@@ -64,7 +65,7 @@ export interface World {
   findErasable(choice: Choice): Promise<Erasable>;
   /** Erases the state of one that nobody runs. Throws instance-stopping, state-unwritable. */
   eraseStopped(stopped: Erasable): Promise<void>;
-  /** Of one that runs, and whose store takes nothing any more: resolves when it has ended and is erased. Throws state-unwritable, instance-stopping. */
+  /** Of one that runs, and whose store takes nothing any more or whose agent is gone: resolves when it has ended and is erased. Throws state-unwritable, instance-stopping. */
   eraseRunning(running: Erasable): Promise<void>;
   /** Where the state of an instance lies when nobody says where. */
   defaultStateDir(instance: string): string;

@@ -172,7 +172,7 @@ export class Control {
         if (clock.now() >= giveUp) {
           throw new ServeError(
             "controller-unavailable",
-            `no controller of instance "${instance}" answered in time. See: maitred status --instance ${instance}`,
+            `no controller of instance "${instance}" answered in time. Where its agent is gone too, this brings both back: maitred start --instance ${instance}`,
             {
               retryable: true,
               cause: error,

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { stateFiles } from "../../src/model/places.ts";
 import { censusOf, processesOf, settled, theOne } from "../harness/census.ts";
+import { maitred } from "../harness/command.ts";
 import { serveEcho } from "../harness/echo.ts";
 import { follow } from "../harness/follow.ts";
 import { useLab } from "../harness/lab.ts";
@@ -90,3 +91,13 @@ const makeUnreadable = (file: string): (() => void) => {
     for (const entry of names) renameSync(join(away, entry), join(folder, entry));
   };
 };
+
+test("kill -9 of controller, agent and all proxies: shutdown ends and erases what is left of the instance", async () => {
+  const echo = await serveEcho(lab(), { replicas: 2, proxies: 1 });
+  const before = await settled(lab(), echo);
+  const [proxy] = processesOf(before, "proxy");
+  for (const pid of [theOne(before, "agent").pid, theOne(before, "controller").pid, proxy?.pid ?? 0]) kill(pid);
+  const ended = await maitred(["shutdown", "--yes", "--instance", echo.name]);
+  expect(ended).toMatchObject({ status: 0, stdout: expect.stringContaining("ended and erased") });
+  await waitFor("nothing is left", () => lab().leftovers().length === 0, HEAL_DEADLINE_MS);
+}, 60_000);
