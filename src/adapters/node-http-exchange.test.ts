@@ -75,6 +75,35 @@ test("parts of all sizes for a client that stops and reads again come whole and 
   expect(text.slice(text.indexOf("\r\n\r\n") + 4) === wanted).toBe(true);
 });
 
+test.each([
+  ["one large part", [600_000]],
+  ["several that are written together", [300_000, 300_000]],
+  ["a large one and a small one", [60_000, 3, 20_000]],
+])("who is told to wait is told afterwards to go on (%s)", async (_name, sizes) => {
+  const edge = createNodeHttpEdge();
+  onTestFinished(() => edge.stop());
+  const calls: ("waits" | "goes on")[] = [];
+  const port = await edge.listen(
+    { kind: "port", host: "127.0.0.1", port: 0 },
+    {
+      onRequest(exchange) {
+        exchange.begin(200, []);
+        exchange.write(new Uint8Array(20));
+        // The head has left: what follows is gathered.
+        setImmediate(() => {
+          for (const size of sizes) if (!exchange.write(new Uint8Array(size))) calls.push("waits");
+        });
+        return { onGone() {}, onDrain: () => void calls.push("goes on") };
+      },
+      refusal: () => ({ status: 500, headers: [], body: new Uint8Array(0) }),
+    },
+  );
+  const raw = open(`http://127.0.0.1:${port}`).send(GET);
+  const bytes = sizes.reduce((sum, size) => sum + size, 0);
+  await expect.poll(() => raw.text.length).toBeGreaterThan(bytes);
+  await expect.poll(() => calls.at(-1) ?? "goes on").toBe("goes on");
+});
+
 test("small parts that wait for a client do not keep the memory alive that they lie in", async () => {
   setFlagsFromString("--expose-gc");
   const collect = runInNewContext("gc") as () => void;

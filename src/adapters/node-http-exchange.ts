@@ -165,7 +165,8 @@ export class NodeExchange implements Exchange {
     const goesOn = isCopied ? response.write(latin1Of(bytes), "latin1", letGo) : response.write(bytes, letGo);
     if (!goesOn) this.#awaitDrain();
     if (this.#gathered >= TOGETHER_BYTES) this.#sendGathered();
-    return goesOn;
+    // Where the system has taken all of it at once, `onDrain` was before this returns.
+    return goesOn || !this.#awaitsDrain;
   }
 
   end(): void {
