@@ -131,6 +131,7 @@ export class ControlWorld {
       modules: { load: () => Promise.reject(new Error("nobody deploys")) },
       disconnect: async () => {},
       untilGone: async () => "told to end",
+      untilEnded: async () => {},
       owned: false,
     });
     this.#closers.push(() => client.close());

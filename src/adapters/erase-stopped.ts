@@ -7,7 +7,6 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { isServeError, ServeError } from "../base/serve-error.ts";
 import { GONE_INTERVAL_MS, MAX_SHOWN_STOPPED, PROXY_DRAIN_MOST_MS, REPLICA_DRAIN_MOST_MS } from "../model/limits.ts";
 import { type InstanceFile, runFiles, stateFiles } from "../model/places.ts";
-import type { Log } from "../ports/log.ts";
 import {
   chooseInstance,
   hasLivingProcess,
@@ -19,9 +18,7 @@ import { openInstanceFolders } from "./instance-folders.ts";
 import { isLockHeld, tryAcquireLock } from "./kernel-lock.ts";
 import { type Env, givenStateDir, runDirOf, runRoot } from "./places.ts";
 import { ensurePrivateFolder } from "./private-folder.ts";
-import { type Rescue, startRescue } from "./rescue.ts";
-import { createSystemClock } from "./system-clock.ts";
-import { createSystemRandom } from "./system-random.ts";
+import { rescuingUntil } from "./rescue.ts";
 import { readJson } from "./whole-files.ts";
 
 /** What `shutdown` would erase. Orphaned: processes of it live, and no agent. */
@@ -67,24 +64,9 @@ export async function eraseRunning(erasable: Erasable, env: Env): Promise<void> 
   const { stateDir } = erasable;
   const runDir = runDirOf(stateDir, env);
   openInstanceFolders({ stateDir, runDir }).writeTombstone();
-  const rescue = rescueOf(erasable, runDir);
-  try {
-    await untilErased(erasable, env);
-  } finally {
-    rescue.stop();
-  }
-}
-
-/** What it does is told to nobody: the agent that it starts has a log of its own. */
-const SILENT: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => SILENT };
-
-const rescueOf = ({ stateDir }: Erasable, runDir: string): Rescue => {
   const instanceId = readJson<InstanceFile>(runFiles(runDir).instance)?.id ?? "";
-  return startRescue({
-    ...{ stateDir, runDir, instanceId, log: SILENT },
-    ...{ clock: createSystemClock(), random: createSystemRandom() },
-  });
-};
+  await rescuingUntil({ stateDir, runDir, instanceId }, () => untilErased(erasable, env));
+}
 
 async function untilErased(erasable: Erasable, env: Env): Promise<void> {
   const { name, stateDir } = erasable;

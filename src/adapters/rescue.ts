@@ -19,6 +19,8 @@ import type { Log } from "../ports/log.ts";
 import type { Random } from "../ports/random.ts";
 import { isLockHeld } from "./kernel-lock.ts";
 import { spawnAgent } from "./spawn-agent.ts";
+import { createSystemClock } from "./system-clock.ts";
+import { createSystemRandom } from "./system-random.ts";
 import { readJson, writeWhole } from "./whole-files.ts";
 
 export interface RescueOptions {
@@ -43,6 +45,26 @@ export const startRescue = (options: RescueOptions): Rescue => {
   const rescue = new LockRescue(options);
   rescue.linkDown();
   return rescue;
+};
+
+/** What a waiting program's rescue does is told to nobody: the agent that it starts has a log of its own. */
+const SILENT: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => SILENT };
+
+/**
+ * Starts an agent again when it dies while `end` runs: for programs that have told an instance to end, and wait for that. Replicas alone
+ * do not bring their agent back.
+ */
+export const rescuingUntil = async <T>(
+  where: Pick<RescueOptions, "stateDir" | "runDir" | "instanceId">,
+  end: () => Promise<T>,
+): Promise<T> => {
+  const ports = { clock: createSystemClock(), random: createSystemRandom(), log: SILENT };
+  const rescue = startRescue({ ...where, ...ports });
+  try {
+    return await end();
+  } finally {
+    rescue.stop();
+  }
 };
 
 class LockRescue implements Rescue {

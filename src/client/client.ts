@@ -46,6 +46,8 @@ export interface ClientPorts extends ControlPorts, ExportedAppPorts {
   readonly disconnect: () => Promise<void>;
   /** Resolves when nothing of the instance is left on this machine. */
   readonly untilGone: (signal?: AbortSignal) => Promise<InstanceEnd>;
+  /** The same after it was told to end: whatever dies meanwhile, it does. */
+  readonly untilEnded: () => Promise<unknown>;
   /** This client started the instance and it is not detached. */
   readonly owned: boolean;
 }
@@ -253,7 +255,7 @@ export class ServeClient<A = unknown> implements Client<A> {
   /** The call is durable when it is answered; then the instance ends, and with it whoever could say so. */
   async #end(kind: "stop" | "shutdown"): Promise<void> {
     await this.#control.change({ method: "POST", path: `/v1/${kind}` }, { wait: "saved" });
-    await this.#ports.untilGone();
+    await this.#ports.untilEnded();
   }
 
   async #change(method: "PUT" | "POST" | "PATCH" | "DELETE", path: string, body: unknown, wait?: Wait): Promise<Goal> {

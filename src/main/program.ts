@@ -11,13 +11,14 @@ import { launchInstance } from "../adapters/launch.ts";
 import { nodeModuleLoader } from "../adapters/module-loader.ts";
 import { preparePlaces } from "../adapters/places.ts";
 import { processHost } from "../adapters/processes.ts";
+import { rescuingUntil } from "../adapters/rescue.ts";
 import { createSystemClock } from "../adapters/system-clock.ts";
 import { createSystemRandom } from "../adapters/system-random.ts";
 import { readJson } from "../adapters/whole-files.ts";
 import type { Client, ConnectOptions, StartOptions } from "../api/api.ts";
 import { ServeError } from "../base/serve-error.ts";
 import type { Launched, LaunchOptions } from "../cli/cli.ts";
-import { type ClientPorts, ServeClient } from "../client/client.ts";
+import { type ClientPorts, type InstanceEnd, ServeClient } from "../client/client.ts";
 import { httpProblems } from "../core/http-rules.ts";
 import { metricsProblems } from "../core/metrics/metrics-rules.ts";
 import type { ApiListener, SavedLaunch } from "../model/launch.ts";
@@ -95,12 +96,25 @@ export const connectTo = (
   as: "owned" | "guest" = "guest",
   signal?: AbortSignal,
 ): Promise<ServeClient> => {
-  const { file, runDir } = living;
+  const { file, runDir, stateDir } = living;
   const run = runFiles(runDir);
   const clock = createSystemClock();
   const random = createSystemRandom();
   const handles = openProgramHandles({ runDir, instanceId: file.id, clock, random });
   const isGone = (): boolean => !existsSync(run.instance) && !isLockHeld(run.lock);
+  const untilGone = async (goneSignal?: AbortSignal): Promise<InstanceEnd> => {
+    // The agent ends last, a moment after it has let go of everything: it is the process to wait for.
+    let { agentPid, ending } = file;
+    while (!isGone()) {
+      const now = readJson<InstanceFile>(run.instance);
+      agentPid = now?.agentPid ?? agentPid;
+      ending = now?.ending ?? ending;
+      await sleep(GONE_INTERVAL_MS, undefined, { signal: goneSignal });
+    }
+    const agent = agentPid === undefined ? undefined : processHost().identityOf(agentPid);
+    while (agent !== undefined && processHost().isAlive(agent) && isGone()) await sleep(GONE_INTERVAL_MS);
+    return ending === undefined ? "lost" : "told to end";
+  };
   const ports: ClientPorts = {
     transport: createHttpControlTransport({ kind: "unix", path: run.controllerLink }),
     clock,
@@ -110,19 +124,8 @@ export const connectTo = (
     handle: handles.handle,
     modules: nodeModuleLoader(),
     disconnect: handles.close,
-    untilGone: async (goneSignal) => {
-      // The agent ends last, a moment after it has let go of everything: it is the process to wait for.
-      let { agentPid, ending } = file;
-      while (!isGone()) {
-        const now = readJson<InstanceFile>(run.instance);
-        agentPid = now?.agentPid ?? agentPid;
-        ending = now?.ending ?? ending;
-        await sleep(GONE_INTERVAL_MS, undefined, { signal: goneSignal });
-      }
-      const agent = agentPid === undefined ? undefined : processHost().identityOf(agentPid);
-      while (agent !== undefined && processHost().isAlive(agent) && isGone()) await sleep(GONE_INTERVAL_MS);
-      return ending === undefined ? "lost" : "told to end";
-    },
+    untilGone,
+    untilEnded: () => rescuingUntil({ stateDir, runDir, instanceId: file.id }, untilGone),
     owned: as === "owned",
   };
   return ServeClient.connect(ports, signal);
@@ -156,6 +159,7 @@ const connectByAddress = (address: string, token: string | undefined): Promise<S
     },
     disconnect: async () => {},
     untilGone: async () => "lost",
+    untilEnded: async () => {},
     owned: false,
   });
 };

@@ -2,14 +2,16 @@
 import { mkdirSync, readdirSync, renameSync, rmdirSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { backend } from "../../src/index.ts";
 import { stateFiles } from "../../src/model/places.ts";
+import type { Calls } from "../fixtures/apps/calls.ts";
 import { censusOf, processesOf, settled, theOne } from "../harness/census.ts";
 import { maitred } from "../harness/command.ts";
-import { serveEcho } from "../harness/echo.ts";
+import { fixture, serveEcho } from "../harness/echo.ts";
 import { follow } from "../harness/follow.ts";
 import { useLab } from "../harness/lab.ts";
 import { isGood, startLoad } from "../harness/load.ts";
-import { kill } from "../harness/processes.ts";
+import { isAlive, kill } from "../harness/processes.ts";
 import { printMeasured, waitFor } from "../harness/wait-for.ts";
 
 const lab = useLab("test");
@@ -100,4 +102,28 @@ test("kill -9 of controller, agent and all proxies: shutdown ends and erases wha
   const ended = await maitred(["shutdown", "--yes", "--instance", echo.name]);
   expect(ended).toMatchObject({ status: 0, stdout: expect.stringContaining("ended and erased") });
   await waitFor("nothing is left", () => lab().leftovers().length === 0, HEAL_DEADLINE_MS);
+}, 60_000);
+
+test("kill -9 of controller and agent when a stop has ended the proxies and its replicas still drain: the stop ends them", async () => {
+  const instance = await lab().start({ proxies: 1 });
+  const calls = backend<typeof Calls>({ module: fixture("apps/calls.ts"), export: "Calls" });
+  await instance.client.createBackend("slow", calls);
+  await instance.client.createEndpoint("slow", { backend: "slow" });
+  const before = await settled(lab(), instance);
+  const [proxy] = processesOf(before, "proxy");
+  const slow = instance.client
+    .getHandle<typeof Calls>("slow")
+    .slow(4_000)
+    .catch(() => {});
+
+  const stop = maitred(["stop", "--instance", instance.name]);
+  await waitFor("the proxy has ended", () => !isAlive(proxy?.pid ?? 0), HEAL_DEADLINE_MS);
+  for (const kind of ["controller", "agent"] as const) kill(theOne(before, kind).pid);
+  expect(await stop).toMatchObject({ status: 0, stdout: expect.stringContaining("stopped") });
+  await slow;
+  expect(
+    lab()
+      .leftovers()
+      .filter((left) => left.startsWith("process")),
+  ).toEqual([]);
 }, 60_000);
