@@ -11,6 +11,7 @@ import type { PollAnswer, PollRequest } from "../model/longpoll.ts";
 import { type ActorFile, stateFiles } from "../model/places.ts";
 import type { HttpConfig } from "../model/records.ts";
 import type { Log } from "../ports/log.ts";
+import type { KeyValue } from "../ports/store.ts";
 import { runAgent } from "./actors/agent-program.ts";
 import { runController, traceLog } from "./actors/controller-program.ts";
 import { runProxy } from "./actors/proxy-program.ts";
@@ -25,7 +26,7 @@ import { Trace } from "./kernel/trace.ts";
 import { Weather } from "./kernel/weather.ts";
 import { SimNode } from "./node/sim-node.ts";
 import type { ControllerSeat, Network } from "./node/sim-poll.ts";
-import { type Commit, keyOf, SimStore } from "./store/sim-store.ts";
+import { type Commit, keyOf, recordOf, SimStore } from "./store/sim-store.ts";
 import { SimStoreClient, type StoreNetwork } from "./store/store-client.ts";
 
 const INSTANCE = "sim" as InstanceName;
@@ -296,12 +297,12 @@ export class World {
 const describe = (change: Commit["changes"][number]): string => {
   const key = keyOf(change).replace(`/${INSTANCE}/`, "");
   if (change.kind === "delete") return `-${key}`;
-  return `+${key}${brief(key, change.entry.value)}`;
+  return `+${key}${brief(key, change.entry)}`;
 };
 
 /** What of a value tells most in a trace. */
-const brief = (key: string, value: string): string => {
-  const record = JSON.parse(value) as Record<string, unknown>;
+const brief = (key: string, entry: KeyValue): string => {
+  const record = recordOf<Record<string, unknown>>(entry);
   if (key.startsWith("goals/")) return `=${String(record["state"])}`;
   if (key.startsWith("assign/")) return `=${String((record["intent"] as { kind?: string } | undefined)?.kind)}`;
   if (key.startsWith("status/")) return `=${String(record["state"])}`;

@@ -7,7 +7,7 @@
 import type { ActorStatus, Assignment } from "../../model/actor.ts";
 import { HEAR_NODES_WINDOW_MS } from "../../model/limits.ts";
 import { LEASE_TTL_MS } from "../../model/store-limits.ts";
-import { type Commit, keyOf } from "../store/sim-store.ts";
+import { type Commit, keyOf, recordOf } from "../store/sim-store.ts";
 import type { World } from "../world.ts";
 import { type Facts, HEARD_MS } from "./facts.ts";
 
@@ -111,8 +111,8 @@ const sentAway = (world: World, { changes, before }: Commit): readonly Assignmen
   changes.flatMap((change, index) => {
     const was = before[index];
     if (was === undefined || !keyOf(change).startsWith(world.keys.assigns)) return [];
-    const assignment = JSON.parse(was.value) as Assignment;
+    const assignment = recordOf<Assignment>(was);
     if (assignment.spec.kind !== "replica" || assignment.intent.kind !== "run") return [];
-    const runsOn = change.kind === "put" && (JSON.parse(change.entry.value) as Assignment).intent.kind === "run";
+    const runsOn = change.kind === "put" && recordOf<Assignment>(change.entry).intent.kind === "run";
     return runsOn ? [] : [assignment];
   });

@@ -1,6 +1,6 @@
 /** Sick replicas are replaced with growing pauses: however ill they are, a backend does not start processes without end. */
 import type { BackendRecord } from "../../model/records.ts";
-import { keyOf } from "../store/sim-store.ts";
+import { keyOf, recordOf } from "../store/sim-store.ts";
 import type { World } from "../world.ts";
 
 const NAME = "churn";
@@ -12,8 +12,8 @@ export const checkChurn = (world: World): void => {
     for (const [index, change] of changes.entries()) {
       const was = before[index];
       if (change.kind !== "put" || was === undefined || !keyOf(change).startsWith(world.keys.backends)) continue;
-      const { tag, recovery } = JSON.parse(change.entry.value) as BackendRecord;
-      const last = (JSON.parse(was.value) as BackendRecord).recovery;
+      const { tag, recovery } = recordOf<BackendRecord>(change.entry);
+      const last = recordOf<BackendRecord>(was).recovery;
       if (recovery === undefined || last === undefined || recovery.at === last.at) continue;
       // A change of the backend begins to count anew.
       if (recovery.rollout !== last.rollout || recovery.configRevision !== last.configRevision) continue;

@@ -9,13 +9,8 @@ import type {
   InstanceRecord,
   LeaderRecord,
 } from "../../model/records.ts";
-import { keyOf, type SimStore } from "../store/sim-store.ts";
+import { keyOf, recordOf, type SimStore } from "../store/sim-store.ts";
 import type { World } from "../world.ts";
-
-interface Parsed {
-  readonly text: string;
-  readonly value: unknown;
-}
 
 /** The slowest watch and the slowest save of a busy store. */
 export const HEARD_MS = 4_000;
@@ -23,10 +18,10 @@ export const HEARD_MS = 4_000;
 export class Facts {
   readonly #store: SimStore;
   readonly #keys: World["keys"];
-  readonly #parsed = new Map<string, Parsed>();
   /** Nodes by their keys: since when they are not registered. */
   readonly #silentSince = new Map<string, number>();
   readonly #world: World;
+  readonly #configs = new WeakMap<BackendRecord, BackendConfig>();
   readonly #lists = new Map<string, readonly unknown[]>();
 
   /** To be made before anybody who asks it about a commit. */
@@ -116,7 +111,11 @@ export class Facts {
   }
 
   config(record: BackendRecord): BackendConfig {
-    return resolveBackendConfig(record.config);
+    const known = this.#configs.get(record);
+    if (known !== undefined) return known;
+    const config = resolveBackendConfig(record.config);
+    this.#configs.set(record, config);
+    return config;
   }
 
   /** As many replicas as were set, or as the load asked for last. */
@@ -152,26 +151,22 @@ export class Facts {
   }
 
   #one<T>(key: string): T | undefined {
-    const text = this.#store.get(key)?.value;
-    if (text === undefined) return undefined;
-    const known = this.#parsed.get(key);
-    if (known?.text === text) return known.value as T;
-    const value: unknown = JSON.parse(text);
-    this.#parsed.set(key, { text, value });
-    return value as T;
+    const entry = this.#store.get(key);
+    return entry && recordOf<T>(entry);
   }
 
   #all<T>(prefix: string): readonly T[] {
     const known = this.#lists.get(prefix);
     if (known !== undefined) return known as readonly T[];
-    const values = this.#store.list(prefix).flatMap(({ key }) => this.#one<T>(key) ?? []);
+    const values = this.#store.list(prefix).map((entry) => recordOf<T>(entry));
     this.#lists.set(prefix, values);
     return values;
   }
 }
 
 /** Equal as JSON, whatever the order of keys. */
-export const isSameJson = (a: unknown, b: unknown): boolean => canonical(a) === canonical(b);
+export const isSameJson = (a: unknown, b: unknown): boolean =>
+  JSON.stringify(a) === JSON.stringify(b) || canonical(a) === canonical(b);
 
 const canonical = (value: unknown): string =>
   JSON.stringify(value, (_, it: unknown) =>

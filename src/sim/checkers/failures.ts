@@ -5,7 +5,7 @@
 import { ACTOR_FILE_VARIABLE } from "../../model/launch.ts";
 import type { ActorFile } from "../../model/places.ts";
 import type { GoalRecord } from "../../model/records.ts";
-import { keyOf } from "../store/sim-store.ts";
+import { keyOf, recordOf } from "../store/sim-store.ts";
 import type { World } from "../world.ts";
 import type { Facts } from "./facts.ts";
 
@@ -21,7 +21,7 @@ export const checkFailures = (world: World, facts: Facts): void => {
   world.on("commit", ({ changes }) => {
     for (const change of changes) {
       if (change.kind !== "put" || !keyOf(change).startsWith(world.keys.goals)) continue;
-      const { id, state, subject, error } = JSON.parse(change.entry.value) as GoalRecord;
+      const { id, state, subject, error } = recordOf<GoalRecord>(change.entry);
       if (state !== "failed" || subject.kind !== "backend" || error?.details?.["failedStarts"] === undefined) continue;
       if (error.code === "replica-unhealthy") continue;
       const replica = String(error.details["replica"]);

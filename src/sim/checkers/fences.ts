@@ -5,7 +5,7 @@
  */
 import type { ActorStatus } from "../../model/actor.ts";
 import type { KeyValue } from "../../ports/store.ts";
-import { type Commit, keyOf } from "../store/sim-store.ts";
+import { type Commit, keyOf, recordOf } from "../store/sim-store.ts";
 import type { World } from "../world.ts";
 import type { Facts } from "./facts.ts";
 
@@ -52,12 +52,15 @@ export const checkFences = (world: World, facts: Facts): void => {
     }
   };
 
-  const checkIncarnation = (node: string, { key, value }: KeyValue, isRegistered: boolean) => {
-    const { nodeIncarnation } = JSON.parse(value) as ActorStatus;
+  const checkIncarnation = (node: string, entry: KeyValue, isRegistered: boolean) => {
+    const { nodeIncarnation } = recordOf<ActorStatus>(entry);
     const last = incarnations.get(node) ?? 0;
     if (isRegistered ? nodeIncarnation === last : nodeIncarnation > last) return;
     const stands = isRegistered ? "stands" : "is over";
-    world.violate(NAME, `${key} was written under incarnation ${nodeIncarnation} of ${node}, and ${last} ${stands}`);
+    world.violate(
+      NAME,
+      `${entry.key} was written under incarnation ${nodeIncarnation} of ${node}, and ${last} ${stands}`,
+    );
   };
 };
 

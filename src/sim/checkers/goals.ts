@@ -4,7 +4,7 @@
  */
 import type { GoalRecord } from "../../model/records.ts";
 import type { RouterSeat } from "../actors/router-seat.ts";
-import { keyOf } from "../store/sim-store.ts";
+import { keyOf, recordOf } from "../store/sim-store.ts";
 import type { World } from "../world.ts";
 import { type Facts, isSameJson } from "./facts.ts";
 
@@ -84,7 +84,7 @@ export const checkGoals = (world: World, facts: Facts): void => {
     const reached: GoalRecord[] = [];
     for (const [index, change] of changes.entries()) {
       if (!keyOf(change).startsWith(world.keys.goals) || change.kind !== "put") continue;
-      const goal = JSON.parse(change.entry.value) as GoalRecord;
+      const goal = recordOf<GoalRecord>(change.entry);
       if (goal.state === "reached") reached.push(goal);
       else if (goal.state !== "pending") pending.delete(goal.id);
       else if (before[index] === undefined) opened.push(goal.id);

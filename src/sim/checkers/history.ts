@@ -6,7 +6,8 @@
 import type { Call } from "../../model/calls.ts";
 import { GOAL_RESEND_MS } from "../../model/limits.ts";
 import type { AppRecord, BackendRecord, EndpointRecord, GoalRecord } from "../../model/records.ts";
-import { type Commit, keyOf } from "../store/sim-store.ts";
+import type { KeyValue } from "../../ports/store.ts";
+import { type Commit, keyOf, recordOf } from "../store/sim-store.ts";
 import type { World } from "../world.ts";
 import { type Facts, isSameJson } from "./facts.ts";
 import { type Expected, type ExpectedBackend, type ExpectedEndpoint, foldSingle, resolved } from "./fold-calls.ts";
@@ -81,7 +82,7 @@ export const checkHistory = (world: World, facts: Facts, callOf: (goalId: string
         apply(id);
         touched.push(...keysOfCall(world, callOf(id)));
       }
-      if (change.kind === "delete") checkForgotten(world, before[index]?.value);
+      if (change.kind === "delete") checkForgotten(world, before[index]!);
     }
     for (const key of new Set(touched)) compare(key);
   });
@@ -94,8 +95,8 @@ export const checkHistory = (world: World, facts: Facts, callOf: (goalId: string
   });
 };
 
-const checkForgotten = (world: World, text: string | undefined): void => {
-  const goal = JSON.parse(text ?? "{}") as GoalRecord;
+const checkForgotten = (world: World, entry: KeyValue): void => {
+  const goal = recordOf<GoalRecord>(entry);
   const now = 1_700_000_000_000 + world.scheduler.now();
   if (goal.settledAt === undefined || now - goal.settledAt < GOAL_RESEND_MS) {
     world.violate(NAME, `goal ${goal.id} (${goal.state}) was forgotten while its client may still send it again`);

@@ -3,7 +3,7 @@
  * still holds it. (A poll that waits is answered at once when something is withdrawn; who does not poll was given its time.)
  */
 import type { Assignment } from "../../model/actor.ts";
-import { keyOf } from "../store/sim-store.ts";
+import { keyOf, recordOf } from "../store/sim-store.ts";
 import type { World } from "../world.ts";
 import type { Facts } from "./facts.ts";
 
@@ -14,8 +14,8 @@ export const checkOrderOfGoing = (world: World, facts: Facts): void => {
     for (const [index, change] of changes.entries()) {
       const was = before[index];
       if (change.kind !== "put" || was === undefined || !keyOf(change).startsWith(world.keys.assigns)) continue;
-      const from = (JSON.parse(was.value) as Assignment).intent.kind;
-      const assignment = JSON.parse(change.entry.value) as Assignment;
+      const from = recordOf<Assignment>(was).intent.kind;
+      const assignment = recordOf<Assignment>(change.entry);
       const { actor, intent, spec } = assignment;
       if (from !== "run" || intent.kind !== "drain" || spec.kind !== "replica") continue;
       if (facts.instance()?.phase !== "running") continue;

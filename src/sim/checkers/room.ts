@@ -1,7 +1,7 @@
 /** What is assigned to a node never needs more than the node has: looked at whenever one more replica is assigned. */
 import type { Assignment } from "../../model/actor.ts";
 import type { Resources } from "../../model/backend-config.ts";
-import { keyOf } from "../store/sim-store.ts";
+import { keyOf, recordOf } from "../store/sim-store.ts";
 import type { World } from "../world.ts";
 import type { Facts } from "./facts.ts";
 
@@ -10,7 +10,7 @@ export const checkRoom = (world: World, facts: Facts): void => {
     for (const [index, change] of changes.entries()) {
       if (change.kind !== "put" || before[index] !== undefined || !keyOf(change).startsWith(world.keys.assigns))
         continue;
-      const { node, actor } = JSON.parse(change.entry.value) as Assignment;
+      const { node, actor } = recordOf<Assignment>(change.entry);
       const free = freeOn(facts, node);
       for (const what of ["millicpu", "memoryBytes"] as const) {
         if (free[what] < 0)

@@ -5,7 +5,7 @@
 
 import type { ActorStatus, Assignment } from "../../model/actor.ts";
 import { ACTOR_FILE_VARIABLE } from "../../model/launch.ts";
-import { keyOf } from "../store/sim-store.ts";
+import { keyOf, recordOf } from "../store/sim-store.ts";
 import type { World } from "../world.ts";
 import type { Facts } from "./facts.ts";
 
@@ -26,7 +26,7 @@ export const checkSteadiness = (world: World, facts: Facts): void => {
       const key = keyOf(change);
       if (key.startsWith(world.keys.backends)) changedAt.set(key.slice(world.keys.backends.length), at);
       if (!key.startsWith(world.keys.statuses) || change.kind !== "put") continue;
-      const { actor, state, pid, health } = JSON.parse(change.entry.value) as ActorStatus;
+      const { actor, state, pid, health } = recordOf<ActorStatus>(change.entry);
       const wasIll = illAt.get(actor) === Number.POSITIVE_INFINITY;
       if (health !== "healthy") illAt.set(actor, Number.POSITIVE_INFINITY);
       else if (wasIll) illAt.set(actor, at);

@@ -1,5 +1,6 @@
 /** Replicas never go beyond target + surge: counted whenever one more is assigned, those on their way out included. */
-import { keyOf } from "../store/sim-store.ts";
+import type { Assignment } from "../../model/actor.ts";
+import { keyOf, recordOf } from "../store/sim-store.ts";
 import type { World } from "../world.ts";
 import type { Facts } from "./facts.ts";
 
@@ -9,8 +10,8 @@ export const checkSurge = (world: World, facts: Facts): void => {
     for (const [index, change] of changes.entries()) {
       if (change.kind !== "put" || before[index] !== undefined || !keyOf(change).startsWith(world.keys.assigns))
         continue;
-      const { spec } = JSON.parse(change.entry.value) as { readonly spec: { kind: string; backend?: string } };
-      if (spec.backend !== undefined) grown.add(spec.backend);
+      const { spec } = recordOf<Assignment>(change.entry);
+      if (spec.kind === "replica") grown.add(spec.backend);
     }
     for (const tag of grown) {
       const record = facts.backend(tag);

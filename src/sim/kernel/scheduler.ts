@@ -14,6 +14,11 @@ interface Event {
 
 /** Events at one instant: more than this means that role code goes round in circles without letting time pass. */
 const MAX_EVENTS_AT_ONCE = 20_000;
+/**
+ * Between two callbacks of `setImmediate` Node runs every microtask, those that they cause too, so each event gets a callback. So many
+ * share a turn of Node's own event loop, which costs as much as an event.
+ */
+const TURNS_AT_ONCE = 32;
 
 export class Scheduler {
   readonly #heap: Event[] = [];
@@ -52,6 +57,30 @@ export class Scheduler {
 
   /** Runs all events up to the instant, then stands there. `until`: asked after each event; true ends it early. */
   async runTo(instant: Instant, until: () => boolean = () => false): Promise<void> {
+    if (!this.#runNext(instant)) return;
+    await new Promise<void>((resolve, reject) => {
+      let hasEnded = false;
+      const turn = (): void => {
+        if (hasEnded) return;
+        try {
+          hasEnded = until() || !this.#runNext(instant);
+        } catch (error) {
+          hasEnded = true;
+          reject(error);
+        }
+        if (hasEnded) resolve();
+      };
+      const turns = (): void => {
+        if (hasEnded) return;
+        for (let count = 0; count < TURNS_AT_ONCE; count += 1) setImmediate(turn);
+        setImmediate(turns);
+      };
+      turns();
+    });
+  }
+
+  /** false: there is none up to the instant, where time stands now. */
+  #runNext(instant: Instant): boolean {
     for (let next = this.#heap[0]; next !== undefined && next.at <= instant; next = this.#heap[0]) {
       this.#pop();
       const { run } = next;
@@ -67,10 +96,10 @@ export class Scheduler {
       this.#now = next.at;
       this.#ran += 1;
       run();
-      await drained();
-      if (until()) return;
+      return true;
     }
     this.#now = Math.max(this.#now, instant);
+    return false;
   }
 
   #push(event: Event): void {
@@ -106,9 +135,3 @@ export class Scheduler {
 const onGrid = (instant: Instant): Instant => Math.ceil(instant * 1024) / 1024;
 
 const isBefore = (a: Event, b: Event): boolean => a.at < b.at || (a.at === b.at && a.order < b.order);
-
-/** One turn of Node's own event loop runs every microtask, those that they cause too. */
-const drained = (): Promise<void> =>
-  new Promise((resolve) => {
-    setImmediate(resolve);
-  });

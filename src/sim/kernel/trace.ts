@@ -5,12 +5,15 @@ import { createHash } from "node:crypto";
 
 /** Lines kept: what a person reads back from a violation. */
 const KEPT_LINES = 120;
+/** Characters: one update a line would cost more than the hash. */
+const HASHED_AT_ONCE = 16_384;
 
 export class Trace {
   readonly #hash = createHash("sha256");
   readonly #lines: string[] = [];
   readonly #onLine: ((line: string) => void) | undefined;
   #count = 0;
+  #unhashed = "";
 
   constructor(onLine?: (line: string) => void) {
     this.#onLine = onLine;
@@ -18,7 +21,8 @@ export class Trace {
 
   note(atMs: number, who: string, what: string): void {
     const line = `${atMs.toFixed(3)} ${who} ${what}`;
-    this.#hash.update(line);
+    this.#unhashed += line;
+    if (this.#unhashed.length >= HASHED_AT_ONCE) this.#update();
     this.#count += 1;
     this.#onLine?.(line);
     this.#lines.push(line);
@@ -34,6 +38,12 @@ export class Trace {
   }
 
   hash(): string {
+    this.#update();
     return this.#hash.copy().digest("hex").slice(0, 32);
+  }
+
+  #update(): void {
+    this.#hash.update(this.#unhashed);
+    this.#unhashed = "";
   }
 }

@@ -61,5 +61,11 @@ export const simKeptCode = ({ disk, stateDir, process, effects }: Omit<CodeOf, "
   };
 };
 
-export const hasKeptCode = ({ disk, stateDir }: NodeCode, code: LoadedCode): boolean =>
-  disk.has(stateFiles(stateDir).keptCode(keptCodeName(code)));
+/** Checkers ask for the same code at every commit. */
+const names = new WeakMap<LoadedCode, string>();
+
+export const hasKeptCode = ({ disk, stateDir }: NodeCode, code: LoadedCode): boolean => {
+  const name = names.get(code) ?? keptCodeName(code);
+  names.set(code, name);
+  return disk.has(stateFiles(stateDir).keptCode(name));
+};

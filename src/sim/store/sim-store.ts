@@ -170,3 +170,11 @@ export class SimStore {
 }
 
 export const keyOf = (change: WatchChange): string => (change.kind === "put" ? change.entry.key : change.key);
+
+const records = new WeakMap<KeyValue, unknown>();
+
+/** What an entry says, parsed once for all who ask: only to be looked at. */
+export const recordOf = <T>(entry: KeyValue): T => {
+  if (!records.has(entry)) records.set(entry, JSON.parse(entry.value));
+  return records.get(entry) as T;
+};
