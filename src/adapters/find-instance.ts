@@ -46,14 +46,15 @@ export interface InstanceChoice {
 }
 
 /** The instance that a command means. Throws `instance-unknown`, `instance-ambiguous`. */
-export function chooseInstance({ instance, stateDir, env }: InstanceChoice): LivingInstance {
+export function chooseInstance(choice: InstanceChoice): LivingInstance {
+  const { instance, stateDir, env } = choice;
   const name = instance || env["MAITRED_INSTANCE"] || undefined;
   const given = givenStateDir(stateDir, env);
   const living =
     given === undefined ? listInstances(env) : [livingInstanceOf(given, env)].filter((found) => found !== undefined);
   const fitting = name === undefined ? living : living.filter((found) => found.file.name === name);
   const [only, ...others] = fitting;
-  if (only === undefined) throw unknown({ name, given, living });
+  if (only === undefined) throw unknown({ name, given, living, stopped: stoppedInstanceOf(choice) });
   if (others.length > 0) throw ambiguous(fitting);
   return only;
 }
@@ -133,16 +134,23 @@ interface Search {
   readonly name: string | undefined;
   readonly given: string | undefined;
   readonly living: readonly LivingInstance[];
+  /** What was meant, as it is kept. */
+  readonly stopped: StoppedInstance | undefined;
 }
 
-const unknown = ({ name, given, living }: Search): ServeError => {
+const unknown = ({ name, given, living, stopped }: Search): ServeError => {
+  const details = { instance: name, running: detailsOf(living) };
+  if (stopped !== undefined) {
+    const place = given === undefined ? "" : ` --state-dir ${given}`;
+    const again = `Start it again with \`maitred start --instance ${stopped.name}${place}\`.`;
+    const message = `instance "${stopped.name}" does not run: it is stopped, its state is kept in ${stopped.stateDir}. ${again}`;
+    return new ServeError("instance-unknown", message, { details });
+  }
   const where = given === undefined ? "on this machine" : `in ${given}`;
   const cure =
     living.length === 0 ? "Start one with `maitred start` or `maitred run app.ts`." : `These run: ${listOf(living)}.`;
   const wanted = name === undefined ? "no instance" : `no instance "${name}"`;
-  return new ServeError("instance-unknown", `${wanted} runs ${where}. ${cure}`, {
-    details: { instance: name, running: detailsOf(living) },
-  });
+  return new ServeError("instance-unknown", `${wanted} runs ${where}. ${cure}`, { details });
 };
 
 const ambiguous = (fitting: readonly LivingInstance[]): ServeError => {

@@ -136,6 +136,9 @@ test("an instance that is stopped can be erased, also when its store is damaged"
     stateDir: string;
   }>();
   expect(await maitred(["stop", "--instance", name])).toMatchObject({ status: 0 });
+  const stopped = expectRefusal(await maitred(["stop", "--instance", name]), { status: 4, code: "instance-unknown" });
+  expect(stopped).toContain(`it is stopped, its state is kept in ${stateDir}`);
+  expect(stopped).toContain(`\`maitred start --instance ${name}\``);
   writeFileSync(
     stateFiles(stateDir).store,
     "not a database, but long enough to be taken for a file with a header".repeat(99),
