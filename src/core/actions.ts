@@ -134,7 +134,10 @@ const endpointActions = (
   if (before === undefined) {
     if (after === undefined) return [];
     const where = after.spec.route === undefined ? "for handles only" : `answers ${after.spec.route}`;
-    return [{ action: "create endpoint", target, reason: `it is new, ${where}, with ${shares(after.traffic)}` }];
+    const shadows = Object.keys(after.shadows).length === 0 ? "" : `, shadows ${shares(after.shadows)}`;
+    return [
+      { action: "create endpoint", target, reason: `it is new, ${where}, with ${shares(after.traffic)}${shadows}` },
+    ];
   }
   if (after === undefined) {
     return [{ action: "delete endpoint", target, reason: goneReason(known, `endpoint/${target}`, before) }];

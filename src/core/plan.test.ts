@@ -63,7 +63,7 @@ describe("a plan", () => {
     expect(actionsOf(world.plan(flowers()))).toEqual([
       { action: "create backend", target: "v1", reason: "it is new and wants 2 replicas" },
       { action: "create backend", target: "v2", reason: "it is new and wants 1 replica" },
-      { action: "create endpoint", target: "iris", reason: "it is new, answers /iris, with v1 100 %" },
+      { action: "create endpoint", target: "iris", reason: "it is new, answers /iris, with v1 100 %, shadows v2 50 %" },
       { action: "start replica", target: "v1#1", reason: "its backend wants 2 replicas" },
       { action: "start replica", target: "v1#2", reason: "its backend wants 2 replicas" },
       { action: "start replica", target: "v2#3", reason: "its backend wants 1 replica" },
