@@ -18,6 +18,7 @@ import type { Clock, Timer } from "../ports/clock.ts";
 import type { Log } from "../ports/log.ts";
 import type { Random } from "../ports/random.ts";
 import { isLockHeld } from "./kernel-lock.ts";
+import { SILENT_LOG } from "./silent-log.ts";
 import { spawnAgent } from "./spawn-agent.ts";
 import { createSystemClock } from "./system-clock.ts";
 import { createSystemRandom } from "./system-random.ts";
@@ -47,9 +48,6 @@ export const startRescue = (options: RescueOptions): Rescue => {
   return rescue;
 };
 
-/** What a waiting program's rescue does is told to nobody: the agent that it starts has a log of its own. */
-const SILENT: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => SILENT };
-
 /**
  * Starts an agent again when it dies while `end` runs: for programs that have told an instance to end, and wait for that. Replicas alone
  * do not bring their agent back.
@@ -58,7 +56,7 @@ export const rescuingUntil = async <T>(
   where: Pick<RescueOptions, "stateDir" | "runDir" | "instanceId">,
   end: () => Promise<T>,
 ): Promise<T> => {
-  const ports = { clock: createSystemClock(), random: createSystemRandom(), log: SILENT };
+  const ports = { clock: createSystemClock(), random: createSystemRandom(), log: SILENT_LOG };
   const rescue = startRescue({ ...where, ...ports });
   try {
     return await end();

@@ -4,10 +4,10 @@
  */
 import { openAgentLink, type ProcessLink } from "../adapters/agent-link.ts";
 import { snapshotOf } from "../adapters/process-metrics.ts";
+import { SILENT_LOG } from "../adapters/silent-log.ts";
 import { type CallerFactory, createHandle } from "../api/api.ts";
 import { Meters } from "../core/metrics/meters.ts";
 import type { Clock } from "../ports/clock.ts";
-import type { Log } from "../ports/log.ts";
 import type { Random } from "../ports/random.ts";
 import { type ProcessRouter, startProcessRouter } from "./process-router.ts";
 
@@ -50,11 +50,8 @@ const connect = ({ runDir, instanceId, clock, random }: ProgramHandlesOptions) =
   const meters = new Meters();
   // A program may have several connections.
   const life = random.id();
-  const started = startProcessRouter({ clock, random, log: SILENT, leader: () => link.leader(), meters }, identity);
+  const started = startProcessRouter({ clock, random, log: SILENT_LOG, leader: () => link.leader(), meters }, identity);
   link.start({ onLeader: () => started.leaderChanged(), onCollect: () => snapshotOf(meters, life) });
   link.unref();
   return { link, process: started };
 };
-
-/** A program's output is its own: what goes wrong with a query is in its result. */
-const SILENT: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {}, child: () => SILENT };

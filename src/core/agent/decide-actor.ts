@@ -138,7 +138,7 @@ const decideRun = (view: ActorView, life: Up, { assignment, now }: Running): Dec
   if (startEndsAt !== undefined && now >= startEndsAt) return kill(view, life, "start-timeout");
 
   const steps: Step[] = [];
-  // An older one when the newest was refused: it is for the next start alone, the process has it or had one like it.
+  // Also an older one: the newer was refused, and a next start must not be tried with it. The process itself is told newer ones alone.
   if (view.file?.assignment.configRevision !== configRevision) steps.push({ kind: "save", assignment });
   const hasRevision = Math.max(life.toldRevision, view.report?.configRevision ?? 0);
   // A process that nothing is known of yet is not told before it has reported what it started with.
